@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The seam to the hardware: registers, clock, and bounded waiting.
+
+use super::error::TpmError;
+
+/// Access to the TPM's registers.
+///
+/// `offset` counts bytes from the base of the TPM's register window (0xFED40000, [`super::TPM_BASE`]),
+/// and is always below [`super::TPM_SIZE`] and aligned to the width of the access. Every call is one bus
+/// access of exactly that width: several registers have read side effects.
+pub trait Mmio {
+    /// Reads the byte at `offset`.
+    fn read8(&mut self, offset: u32) -> u8;
+    /// Reads the 32-bit word at `offset`.
+    fn read32(&mut self, offset: u32) -> u32;
+    /// Writes the byte at `offset`.
+    fn write8(&mut self, offset: u32, value: u8);
+    /// Writes the 32-bit word at `offset`.
+    fn write32(&mut self, offset: u32, value: u32);
+}
+
+impl<T: Mmio> Mmio for &mut T {
+    fn read8(&mut self, offset: u32) -> u8 {
+        T::read8(self, offset)
+    }
+    fn read32(&mut self, offset: u32) -> u32 {
+        T::read32(self, offset)
+    }
+    fn write8(&mut self, offset: u32, value: u8) {
+        T::write8(self, offset, value);
+    }
+    fn write32(&mut self, offset: u32, value: u32) {
+        T::write32(self, offset, value);
+    }
+}
+
+/// A monotonic clock.
+pub trait Clock {
+    /// Microseconds since some fixed moment.
+    ///
+    /// Must never go back. It may run slow (a TSC whose rate is not known is divided by the highest rate
+    /// that exists), which lengthens waits; it must not run fast, which would cut them short.
+    fn elapsed_us(&self) -> u64;
+
+    /// Called once in every round of a wait; a pause instruction or a short sleep.
+    fn relax(&self);
+}
+
+impl<T: Clock> Clock for &T {
+    fn elapsed_us(&self) -> u64 {
+        T::elapsed_us(self)
+    }
+    fn relax(&self) {
+        T::relax(self);
+    }
+}
+
+/// Rounds of one wait in which the clock may stand still before it counts as stopped. A register read
+/// takes a good part of a microsecond, so this is far beyond any resolution.
+const MAX_STALLED_ROUNDS: u32 = 1 << 24;
+
+/// One bounded wait.
+pub(super) struct Wait<'a, C> {
+    clock: &'a C,
+    start: u64,
+    last: u64,
+    limit_us: u64,
+    stalled: u32,
+}
+
+impl<'a, C: Clock> Wait<'a, C> {
+    /// Begins a wait of at most `limit_us` microseconds.
+    pub(super) fn new(clock: &'a C, limit_us: u64) -> Self {
+        let start = clock.elapsed_us();
+        Self {
+            clock,
+            start,
+            last: start,
+            limit_us,
+            stalled: 0,
+        }
+    }
+
+    /// Polls until `done` answers something.
+    ///
+    /// The time is sampled before the condition, so a caller that was held up between two rounds (by SMM,
+    /// by the hypervisor) still looks once more after its time is over. Returns `Ok(None)` when the time
+    /// is over.
+    ///
+    /// # Errors
+    ///
+    /// [`TpmError::ClockStopped`] when the clock does not advance; what `done` returns.
+    pub(super) fn until<T>(
+        &mut self,
+        mut done: impl FnMut() -> Result<Option<T>, TpmError>,
+    ) -> Result<Option<T>, TpmError> {
+        loop {
+            let over = self.over()?;
+            if let Some(value) = done()? {
+                return Ok(Some(value));
+            }
+            if over {
+                return Ok(None);
+            }
+            self.clock.relax();
+        }
+    }
+
+    fn over(&mut self) -> Result<bool, TpmError> {
+        let now = self.clock.elapsed_us();
+        if now == self.last {
+            self.stalled = self.stalled.saturating_add(1);
+            if self.stalled > MAX_STALLED_ROUNDS {
+                return Err(TpmError::ClockStopped);
+            }
+        } else {
+            self.last = now;
+            self.stalled = 0;
+        }
+        Ok(now.wrapping_sub(self.start) >= self.limit_us)
+    }
+}
