@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The verdict on a launch: does its log replay to the PCRs, and does it name
+//! the very files that were booted?
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{ensure, Context, Result};
+
+use crate::bzimage;
+use crate::digest::Alg;
+use crate::log::Log;
+
+/// PCR values by bank and number, as the guest read them from its TPM.
+pub type Pcrs = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The PCRs a launch extends.
+pub const LAUNCH_PCRS: [u32; 2] = [17, 18];
+
+/// Labels of the events whose digests follow from files alone.
+pub const SLB: &str = "Measured SLB";
+pub const KERNEL: &str = "Measured Kernel image";
+pub const INITRD: &str = "Measured Kernel initrd";
+pub const COMMAND_LINE: &str = "Measured Kernel command line";
+
+/// One question and its answer.
+pub struct Finding {
+    pub what: String,
+    pub problem: Option<String>,
+}
+
+/// All answers; good when none has a problem.
+pub struct Verdict(pub Vec<Finding>);
+
+impl Verdict {
+    /// Whether every answer is good.
+    pub fn good(&self) -> bool {
+        self.0.iter().all(|finding| finding.problem.is_none())
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { what, problem } in &self.0 {
+            match problem {
+                None => writeln!(f, "  ok      {what}")?,
+                Some(problem) => writeln!(f, "  FAILED  {what}: {problem}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The inputs of a launch, read from disk.
+pub struct Inputs {
+    pub kernel: Vec<u8>,
+    pub initrd: Option<Vec<u8>>,
+    pub cmdline: String,
+}
+
+impl Inputs {
+    /// The events that follow from the inputs alone: label and measured bytes.
+    pub fn events(&self) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let mut events = vec![
+            (SLB, bzimage::slb(&self.kernel)?.to_vec()),
+            (KERNEL, bzimage::image_as_loaded(&self.kernel)?),
+            (COMMAND_LINE, self.cmdline.clone().into_bytes()),
+        ];
+        if let Some(initrd) = &self.initrd {
+            events.push((INITRD, initrd.clone()));
+        }
+        Ok(events)
+    }
+}
+
+/// Compares the replay of PCR 17 and 18 with the TPM, in every bank.
+pub fn check_replay(log: &Log, pcrs: &Pcrs) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let answer = |what: String, result: Result<()>| Finding {
+        what,
+        problem: result.err().map(|e| format!("{e:#}")),
+    };
+    let banks = || -> Result<()> {
+        let logged: Vec<_> = log.banks.iter().map(|alg| alg.name().to_owned()).collect();
+        let active: Vec<_> = pcrs.keys().cloned().collect();
+        let mut sorted = logged.clone();
+        sorted.sort();
+        ensure!(sorted == active, "log has {logged:?}, TPM has {active:?}");
+        Ok(())
+    };
+    findings.push(answer("log covers every active bank".into(), banks()));
+    for alg in &log.banks {
+        for pcr in LAUNCH_PCRS {
+            let check = || -> Result<()> {
+                let replayed = hex::encode(log.replay(*alg, pcr)?);
+                let value = pcrs
+                    .get(alg.name())
+                    .and_then(|bank| bank.get(&pcr.to_string()))
+                    .context("the TPM gave no value")?;
+                ensure!(*value == replayed, "log gives {replayed}, TPM has {value}");
+                Ok(())
+            };
+            let what = format!("log replays to PCR {pcr} ({})", alg.name());
+            findings.push(answer(what, check()));
+        }
+    }
+    findings
+}
+
+/// Compares the digests in the log with digests computed from the files.
+pub fn check_inputs(log: &Log, inputs: &Inputs) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (label, bytes) in inputs.events()? {
+        let check = || -> Result<()> {
+            let event = log.only(label)?;
+            for alg in &log.banks {
+                let (computed, logged) = (alg.hash(&bytes), event.digest(*alg)?);
+                ensure!(
+                    computed == logged,
+                    "{}: file gives {}, log has {}",
+                    alg.name(),
+                    hex::encode(&computed),
+                    hex::encode(logged)
+                );
+            }
+            Ok(())
+        };
+        findings.push(Finding {
+            what: format!("\"{label}\" is the digest of the file, in every bank"),
+            problem: check().err().map(|e| format!("{e:#}")),
+        });
+    }
+    Ok(findings)
+}
+
