@@ -140,6 +140,15 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Writes the number of bytes so far, as 32 bits big endian, at the offset `at`, and returns all of
+    /// them. `None` if anything did not fit.
+    pub fn sized(&mut self, at: usize) -> Option<&[u8]> {
+        let len = u32::try_from(self.finish()?).ok()?;
+        let field = self.buf.get_mut(..self.len)?.get_mut(at..)?;
+        *field.first_chunk_mut()? = len.to_be_bytes();
+        self.buf.get(..self.len)
+    }
+
     /// The number of bytes written, or `None` if anything did not fit.
     pub fn finish(&self) -> Option<usize> {
         self.valid.then_some(self.len)

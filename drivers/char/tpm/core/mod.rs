@@ -44,7 +44,7 @@ pub use eventlog::{
 };
 pub use hw::{Clock, Mmio};
 pub use regs::{
-    Access, DidVid, InterfaceId, InterfaceType, IntfCaps, Locality, LocalityRegs, Status, TpmFamily,
-    TPM_BASE, TPM_SIZE,
+    Access, DidVid, InterfaceId, InterfaceType, IntfCaps, Locality, LocalityRegs, Status,
+    TpmFamily, TPM_BASE, TPM_SIZE,
 };
 pub use tis::{OpenLocality, Timeouts, Tis};

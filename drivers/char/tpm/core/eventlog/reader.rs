@@ -2,12 +2,17 @@
 
 //! Reading a log that nobody vouches for.
 
-use super::super::digest::Banks;
+use super::super::bytes::Reader;
+use super::super::digest::{Banks, MAX_BANKS};
 use super::error::LogError;
 use super::header::LogHeader;
 
 /// A log whose first record was checked; the events are checked as they are read.
-#[derive(Clone, Copy)]
+///
+/// # Invariants
+///
+/// `header.size <= log.len()`.
+#[derive(Clone, Copy, Debug)]
 pub struct LogReader<'a> {
     header: LogHeader,
     log: &'a [u8],
@@ -21,8 +26,19 @@ impl<'a> LogReader<'a> {
     ///
     /// Any [`LogError`] but [`LogError::Full`].
     pub fn new(buf: &'a [u8]) -> Result<Self, LogError> {
-        let _ = buf;
-        Err(LogError::TooSmall)
+        let header = LogHeader::parse(buf)?;
+        let vendor = header.vendor.ok_or(LogError::NoVendorInfo)?;
+        let container = usize::try_from(vendor.container).map_err(|_| LogError::Container)?;
+        if container < buf.len() || vendor.first != 0 {
+            return Err(LogError::Container);
+        }
+        let next = usize::try_from(vendor.next).map_err(|_| LogError::AppendPoint)?;
+        if next < header.size {
+            return Err(LogError::AppendPoint);
+        }
+        let log = buf.get(..next).ok_or(LogError::AppendPoint)?;
+        // INVARIANT: `next` was compared with the size of the first record.
+        Ok(Self { header, log })
     }
 
     /// Opens a log that ends with `log`, whatever its vendor information says: one whose length is known
@@ -32,8 +48,9 @@ impl<'a> LogReader<'a> {
     ///
     /// Those of the first record.
     pub fn whole(log: &'a [u8]) -> Result<Self, LogError> {
-        let _ = log;
-        Err(LogError::TooSmall)
+        let header = LogHeader::parse(log)?;
+        // INVARIANT: the record that was parsed is part of `log`.
+        Ok(Self { header, log })
     }
 
     /// The first record.
@@ -55,30 +72,60 @@ impl<'a> LogReader<'a> {
     pub fn events(&self) -> Events<'a> {
         Events {
             banks: self.header.banks,
-            rest: self.log,
-            offset: 0,
+            rest: self.log.get(self.header.size..).unwrap_or(&[]),
+            end: self.log.len(),
         }
     }
 }
 
 /// Iterator over the events of a log. After an error there is nothing more.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Events<'a> {
     banks: Banks,
     rest: &'a [u8],
-    offset: usize,
+    end: usize,
+}
+
+impl<'a> Events<'a> {
+    fn parse(&mut self) -> Result<Event<'a>, LogError> {
+        const CUT: LogError = LogError::Truncated;
+
+        let offset = self.end.saturating_sub(self.rest.len());
+        let mut reader = Reader::new(self.rest);
+        let pcr = reader.le32().ok_or(CUT)?;
+        let event_type = reader.le32().ok_or(CUT)?;
+        let digests = EventDigests::parse(&mut reader, &self.banks)?;
+        let size = usize::try_from(reader.le32().ok_or(CUT)?).map_err(|_| CUT)?;
+        let data = reader.bytes(size).ok_or(CUT)?;
+        self.rest = reader.rest();
+        Ok(Event {
+            offset,
+            pcr,
+            event_type,
+            digests,
+            data,
+        })
+    }
 }
 
 impl<'a> Iterator for Events<'a> {
     type Item = Result<Event<'a>, LogError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        if self.rest.is_empty() {
+            return None;
+        }
+        let event = self.parse();
+        if event.is_err() {
+            // Where the next record begins is not known.
+            self.rest = &[];
+        }
+        Some(event)
     }
 }
 
 /// One event. Its digests were counted and bounded; nothing says that they are true.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     /// Offset of the record in the log, in bytes.
     pub offset: usize,
@@ -86,14 +133,18 @@ pub struct Event<'a> {
     pub pcr: u32,
     /// The event type.
     pub event_type: u32,
-    /// One digest for each bank.
+    /// The digests: of banks of the log, each at most once, at least one.
     pub digests: EventDigests<'a>,
     /// The event data.
     pub data: &'a [u8],
 }
 
 /// The digests of one event.
-#[derive(Clone, Copy)]
+///
+/// # Invariants
+///
+/// `raw` holds `count` digests, each a TPM_ALG_ID that `banks` lists and as many bytes as it says.
+#[derive(Clone, Copy, Debug)]
 pub struct EventDigests<'a> {
     banks: Banks,
     raw: &'a [u8],
@@ -101,6 +152,34 @@ pub struct EventDigests<'a> {
 }
 
 impl<'a> EventDigests<'a> {
+    fn parse(reader: &mut Reader<'a>, banks: &Banks) -> Result<Self, LogError> {
+        let count = reader.le32().ok_or(LogError::Truncated)?;
+        let count = usize::try_from(count).map_err(|_| LogError::DigestCount)?;
+        if count == 0 || count > banks.len() {
+            return Err(LogError::DigestCount);
+        }
+        let mut raw = *reader;
+        let mut seen = [false; MAX_BANKS];
+        for _ in 0..count {
+            let id = reader.le16().ok_or(LogError::Truncated)?;
+            let alg = banks.find(id).ok_or(LogError::UnknownAlgorithm)?;
+            for (seen, bank) in seen.iter_mut().zip(banks.iter()) {
+                if bank == alg && core::mem::replace(seen, true) {
+                    return Err(LogError::DigestCount);
+                }
+            }
+            reader.bytes(alg.size()).ok_or(LogError::Truncated)?;
+        }
+        let len = raw.left().saturating_sub(reader.left());
+        let raw = raw.bytes(len).ok_or(LogError::Truncated)?;
+        // INVARIANT: `raw` is what the loop walked over.
+        Ok(Self {
+            banks: *banks,
+            raw,
+            count,
+        })
+    }
+
     /// Number of digests.
     pub const fn count(&self) -> usize {
         self.count
@@ -108,14 +187,16 @@ impl<'a> EventDigests<'a> {
 
     /// The digest of the bank with this TPM_ALG_ID.
     pub fn find(&self, id: u16) -> Option<&'a [u8]> {
-        self.iter().find(|(alg, _)| *alg == id).map(|(_, d)| d)
+        self.iter()
+            .find(|(alg, _)| *alg == id)
+            .map(|(_, digest)| digest)
     }
 
     /// TPM_ALG_ID and value of each digest.
     pub fn iter(&self) -> DigestIter<'a> {
         DigestIter {
             banks: self.banks,
-            rest: self.raw,
+            rest: Reader::new(self.raw),
         }
     }
 }
@@ -124,13 +205,15 @@ impl<'a> EventDigests<'a> {
 #[derive(Clone)]
 pub struct DigestIter<'a> {
     banks: Banks,
-    rest: &'a [u8],
+    rest: Reader<'a>,
 }
 
 impl<'a> Iterator for DigestIter<'a> {
     type Item = (u16, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        let id = self.rest.le16()?;
+        let size = self.banks.find(id)?.size();
+        Some((id, self.rest.bytes(size)?))
     }
 }
