@@ -101,7 +101,11 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>> {
         }
         _ => bail!("unknown compression of the kernel payload"),
     }
-    ensure!(out.len() == size, "payload unpacks to {} of {size} bytes", out.len());
+    ensure!(
+        out.len() == size,
+        "payload unpacks to {} of {size} bytes",
+        out.len()
+    );
     Ok(out)
 }
 
@@ -134,7 +138,10 @@ pub fn image_as_loaded(file: &[u8]) -> Result<Vec<u8>> {
     }
     let at = mle_header(&memory)?;
     let end = u32_at(&memory, at + 36)? as usize;
-    ensure!(end % 4096 == 0 && at + 52 <= end, "MLE header: end {end:#x}");
+    ensure!(
+        end % 4096 == 0 && at + 52 <= end,
+        "MLE header: end {end:#x}"
+    );
     ensure!(
         end <= elf_file.len(),
         "the image ends at {end:#x}, past the unpacked file: its digest would depend on old memory"

@@ -81,7 +81,10 @@ impl Log {
     }
 
     /// The events with this label.
-    pub fn labelled<'a>(&'a self, label: &'a str) -> impl Iterator<Item = &'a Event> {
+    pub fn labelled<'a, 'l>(
+        &'a self,
+        label: &'l str,
+    ) -> impl Iterator<Item = &'a Event> + use<'a, 'l> {
         self.events
             .iter()
             .filter(move |event| event.data == label.as_bytes())

@@ -9,7 +9,6 @@ use std::fmt;
 use anyhow::{ensure, Context, Result};
 
 use crate::bzimage;
-use crate::digest::Alg;
 use crate::log::Log;
 
 /// PCR values by bank and number, as the guest read them from its TPM.
@@ -133,4 +132,3 @@ pub fn check_inputs(log: &Log, inputs: &Inputs) -> Result<Vec<Finding>> {
     }
     Ok(findings)
 }
-
