@@ -91,6 +91,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Appends `bytes`.
+    #[inline(never)] // Used in many places; the loader block must stay small.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         let end = self.len.checked_add(bytes.len());
         let room = end.and_then(|end| self.buf.get_mut(self.len..end));
@@ -156,6 +157,7 @@ impl<'a> Builder<'a> {
 }
 
 /// Copies as many bytes as both sides have, without a length check that could panic.
+#[inline(never)] // As above; and this way it is one call of memcpy.
 pub(super) fn copy(to: &mut [u8], from: &[u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;

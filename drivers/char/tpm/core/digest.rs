@@ -67,6 +67,10 @@ impl HashAlg {
     /// SHA3-512.
     pub const SHA3_512: Self = Self { id: 0x29, size: 64 };
 
+    /// Fills slots that are not in use, and is never handed out: all zeros, so that arrays of it are
+    /// made by one memset.
+    const UNUSED: Self = Self { id: 0, size: 0 };
+
     /// The algorithm with this TPM_ALG_ID if its digest size is known here (TCG Algorithm Registry).
     pub const fn known(id: u16) -> Option<Self> {
         match id {
@@ -124,7 +128,7 @@ impl Banks {
     /// No banks.
     pub const fn new() -> Self {
         Self {
-            algs: [HashAlg::SHA1; MAX_BANKS],
+            algs: [HashAlg::UNUSED; MAX_BANKS],
             len: 0,
         }
     }
@@ -155,10 +159,16 @@ impl Banks {
 
     /// The banks, in order.
     pub fn iter(&self) -> impl Iterator<Item = HashAlg> + '_ {
-        self.algs.iter().copied().take(self.len)
+        self.as_slice().iter().copied()
+    }
+
+    /// The banks, in order.
+    pub fn as_slice(&self) -> &[HashAlg] {
+        self.algs.get(..self.len).unwrap_or(&self.algs)
     }
 
     /// The bank with this TPM_ALG_ID.
+    #[inline(never)] // Used in many places; the loader block must stay small.
     pub fn find(&self, id: u16) -> Option<HashAlg> {
         self.iter().find(|alg| alg.id() == id)
     }
@@ -222,26 +232,33 @@ pub struct Digests {
 }
 
 impl Digests {
+    const EMPTY: Self = Self {
+        values: [Digest::zero(HashAlg::UNUSED); MAX_BANKS],
+        len: 0,
+    };
+
     /// The cap value in every bank; [`Digests::set`] then fills in those that can be computed, so that a
     /// bank nobody thought of is never left open.
+    #[inline(never)] // As above.
     pub fn capped(banks: &Banks) -> Self {
-        let mut digests = Self {
-            values: [Digest::cap(HashAlg::SHA1); MAX_BANKS],
-            len: banks.len(),
-        };
-        for (value, alg) in digests.values.iter_mut().zip(banks.iter()) {
-            *value = Digest::cap(alg);
+        let mut digests = Self::EMPTY;
+        digests.len = banks.len();
+        for (digest, alg) in digests.values.iter_mut().zip(banks.iter()) {
+            digest.alg = alg;
+            digest.value[0] = 1;
         }
         digests
     }
 
     /// Sets the digest of the bank with the algorithm `alg`. Does nothing, and returns false, if there is
     /// no such bank or the length of `value` is wrong.
+    #[inline(never)] // As above.
     pub fn set(&mut self, alg: HashAlg, value: &[u8]) -> bool {
-        let slot = self.values.iter_mut().take(self.len);
-        for slot in slot.filter(|slot| slot.alg.id() == alg.id()) {
-            if let Some(digest) = Digest::new(slot.alg, value) {
-                *slot = digest;
+        let len = self.len;
+        for slot in self.values.get_mut(..len).unwrap_or(&mut []) {
+            if slot.alg == alg && value.len() == alg.size() {
+                *slot = Digest::zero(alg);
+                bytes::copy(&mut slot.value, value);
                 return true;
             }
         }
@@ -260,7 +277,12 @@ impl Digests {
 
     /// The digests, in the order of the banks.
     pub fn iter(&self) -> impl Iterator<Item = &Digest> + '_ {
-        self.values.iter().take(self.len)
+        self.as_slice().iter()
+    }
+
+    /// The digests, in the order of the banks.
+    pub fn as_slice(&self) -> &[Digest] {
+        self.values.get(..self.len).unwrap_or(&self.values)
     }
 
     /// The digest of the bank with this TPM_ALG_ID.
