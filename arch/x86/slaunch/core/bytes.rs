@@ -84,6 +84,47 @@ pub fn copy(to: &mut [u8], from: &[u8]) -> usize {
     to.len().min(from.len())
 }
 
+/// The index of the first byte of `bytes` that is `byte`.
+#[inline]
+pub fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    let mut index: usize = 0;
+    for candidate in bytes {
+        if *candidate == byte {
+            return Some(index);
+        }
+        index = index.saturating_add(1);
+    }
+    None
+}
+
+/// The records of `N` bytes in a slice, copied out one after the other.
+///
+/// Unlike `chunks_exact()` and `enumerate()`, whose arithmetic is checked where overflow checks
+/// are on, this cannot panic whatever the optimiser makes of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Records<'a, const N: usize> {
+    left: &'a [u8],
+}
+
+impl<'a, const N: usize> Records<'a, N> {
+    /// The records in `bytes`; what is left at the end is ignored.
+    #[inline]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { left: bytes }
+    }
+}
+
+impl<const N: usize> Iterator for Records<'_, N> {
+    type Item = [u8; N];
+
+    #[inline]
+    fn next(&mut self) -> Option<[u8; N]> {
+        let (record, left) = self.left.split_first_chunk::<N>()?;
+        self.left = left;
+        Some(*record)
+    }
+}
+
 /// Reads numbers one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {

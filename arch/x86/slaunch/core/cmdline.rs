@@ -2,6 +2,7 @@
 
 //! The kernel command line: a NUL-terminated string in a buffer of fixed size.
 
+use super::bytes::find;
 use super::error::Error;
 use super::physmem::PhysMem;
 
@@ -20,11 +21,8 @@ const STEP: usize = 64;
 ///
 /// [`Error::CmdlineUnterminated`] if there is no NUL in the first [`COMMAND_LINE_SIZE`] bytes.
 pub fn length(buffer: &[u8]) -> Result<usize, Error> {
-    buffer
-        .iter()
-        .take(COMMAND_LINE_SIZE)
-        .position(|byte| *byte == 0)
-        .ok_or(Error::CmdlineUnterminated)
+    let line = buffer.get(..COMMAND_LINE_SIZE).unwrap_or(buffer);
+    find(line, 0).ok_or(Error::CmdlineUnterminated)
 }
 
 /// Copies the command line at `address` into `buffer` and returns its length, NUL not counted.
@@ -56,7 +54,7 @@ pub fn read<M: PhysMem>(
         let end = at.saturating_add(step);
         let piece = buffer.get_mut(at..end).ok_or(Error::CmdlineUnterminated)?;
         memory.read(from, piece)?;
-        if let Some(nul) = piece.iter().position(|byte| *byte == 0) {
+        if let Some(nul) = find(piece, 0) {
             let length = at.saturating_add(nul);
             // What follows the NUL is not the command line and is not measured.
             if let Some(rest) = buffer.get_mut(length..) {

@@ -14,7 +14,7 @@
 //!
 //! Each range is `type u32, attributes u64, base u64, pages u64`.
 
-use super::bytes::{array_at, u32_at, u64_at, Sink};
+use super::bytes::{u32_at, u64_at, Sink};
 use super::error::Error;
 use super::physmem::PhysMem;
 use super::region::{Region, PAGE_SIZE};
@@ -211,17 +211,16 @@ impl<'a> MemMap<'a> {
         let used = self.used.checked_add(1).ok_or(Error::MemoryMapTooLarge)?;
         let slots = self.slots.get_mut(..used).ok_or(Error::MemoryMapTooLarge)?;
         // Insert from the back: maps are mostly sorted already, so this mostly ends at once.
-        let mut moving = descriptor;
         let mut slots = slots.iter_mut().rev();
         if let Some(mut hole) = slots.next() {
             for slot in slots {
-                if *slot <= moving {
+                if *slot <= descriptor {
                     break;
                 }
                 *hole = *slot;
                 hole = slot;
             }
-            core::mem::swap(hole, &mut moving);
+            *hole = descriptor;
         }
         self.used = used;
         Ok(())
@@ -322,14 +321,4 @@ fn put_range((base, end): (u64, u64), attributes: u64, sink: &mut impl Sink) {
         pages: end.saturating_sub(base) / PAGE_SIZE,
     };
     merged.put(sink);
-}
-
-/// The descriptors of a raw map in a slice, unsorted, for tools and tests.
-pub fn descriptors(
-    map: &[u8],
-    desc_size: usize,
-) -> impl Iterator<Item = Result<Descriptor, Error>> + '_ {
-    map.chunks_exact(desc_size.max(DESCRIPTOR_SIZE))
-        .filter_map(|bytes| array_at(bytes, 0))
-        .map(|bytes| Descriptor::parse(&bytes))
 }

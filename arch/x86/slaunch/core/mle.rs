@@ -5,9 +5,9 @@
 //! Layout: Intel TXT Software Development Guide, section 2.1. The header is part of the image, so
 //! it is measured with it; the loader block takes from it how much to hash and where to enter.
 
-use super::bytes::u32_at;
 #[cfg(feature = "host")]
 use super::bytes::Writer;
+use super::bytes::{u32_at, Records};
 use super::error::Error;
 use super::region::PAGE_SIZE;
 
@@ -147,20 +147,13 @@ impl MleHeader {
 pub fn find(image: &[u8]) -> Result<(usize, MleHeader), Error> {
     let mut found = None;
     let first = UUID_SCRAMBLED[0] ^ SCRAMBLE;
-    for (index, word) in image.chunks_exact(ALIGNMENT).enumerate() {
-        let Ok(word) = <[u8; 4]>::try_from(word) else {
-            continue;
-        };
-        if u32::from_le_bytes(word) != first {
-            continue;
-        }
-        let offset = index.saturating_mul(ALIGNMENT);
-        if !uuid_at(image, offset) {
-            continue;
-        }
-        if found.replace(offset).is_some() {
+    let mut offset: usize = 0;
+    for word in Records::<ALIGNMENT>::new(image) {
+        let is_here = u32::from_le_bytes(word) == first && uuid_at(image, offset);
+        if is_here && found.replace(offset).is_some() {
             return Err(Error::MleDuplicate);
         }
+        offset = offset.saturating_add(ALIGNMENT);
     }
     let offset = found.ok_or(Error::MleHeader)?;
     let header = MleHeader::parse_at(image, offset)?;

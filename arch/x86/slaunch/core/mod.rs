@@ -28,6 +28,8 @@
 //! | [`e820`] | E820 table | Documentation/arch/x86/zero-page.rst |
 
 #![forbid(unsafe_code)]
+// Each root uses a part, most of them privately.
+#![allow(dead_code, unreachable_pub, unused_imports)]
 
 pub mod bootparams;
 pub mod bytes;

@@ -2,6 +2,7 @@
 
 //! Access to physical memory, supplied by whoever runs the core.
 
+#[cfg(feature = "host")]
 use super::bytes;
 use super::error::Error;
 use super::region::Region;
@@ -23,13 +24,15 @@ pub trait PhysMem {
     fn for_each(&mut self, region: Region, take: impl FnMut(&[u8])) -> Result<(), Error>;
 }
 
-/// A slice that stands for the memory from some address on.
+/// A slice that stands for the memory from some address on: a dump, a test.
+#[cfg(feature = "host")]
 #[derive(Clone, Copy, Debug)]
 pub struct SliceMem<'a> {
     base: u64,
     bytes: &'a [u8],
 }
 
+#[cfg(feature = "host")]
 impl<'a> SliceMem<'a> {
     /// Memory that has `bytes` at `base` and nothing elsewhere.
     pub const fn new(base: u64, bytes: &'a [u8]) -> Self {
@@ -45,6 +48,7 @@ impl<'a> SliceMem<'a> {
     }
 }
 
+#[cfg(feature = "host")]
 impl PhysMem for SliceMem<'_> {
     fn read(&mut self, address: u64, to: &mut [u8]) -> Result<(), Error> {
         let from = self.slice(address, to.len())?;

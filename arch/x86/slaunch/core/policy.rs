@@ -8,6 +8,7 @@
 //! a label, and it may add entities, which are measured as they are, after the mandatory ones. An
 //! address or a size that it gives for a mandatory entity must be the real one.
 
+use super::bytes::find;
 use super::error::Error;
 use super::memmap::MemMap;
 use super::region::Region;
@@ -72,7 +73,7 @@ impl Label {
 }
 
 fn text_length(bytes: &[u8; LABEL_SIZE]) -> usize {
-    bytes.iter().take_while(|byte| **byte != 0).count()
+    find(bytes, 0).unwrap_or(LABEL_SIZE)
 }
 
 /// A mandatory entity.

@@ -58,7 +58,7 @@ impl Table<'_> {
         if let Some(policy) = self.policy() {
             sink.put(&tag::POLICY.to_le_bytes());
             sink.put(&POLICY_REVISION.to_le_bytes());
-            put_count(sink, policy.entries().count());
+            put_count(sink, policy.len());
             for entry in policy.entries() {
                 sink.put(&entry.pcr.to_le_bytes());
                 sink.put(&entry.entity_type.to_le_bytes());
@@ -73,7 +73,7 @@ impl Table<'_> {
             sink.put(&tag::INTEL_INFO.to_le_bytes());
             sink.put(&info.saved_misc_enable().to_le_bytes());
             sink.put(&info.default_mem_type().to_le_bytes());
-            put_count(sink, info.mtrrs().count());
+            put_count(sink, info.mtrr_count());
             for (base, mask) in info.mtrrs() {
                 sink.put(&base.to_le_bytes());
                 sink.put(&mask.to_le_bytes());
@@ -86,7 +86,7 @@ impl Table<'_> {
         if let Some(config) = self.uefi_config() {
             sink.put(&tag::UEFI_CONFIG.to_le_bytes());
             sink.put(&UEFI_CONFIG_REVISION.to_le_bytes());
-            put_count(sink, config.entries().count());
+            put_count(sink, config.len());
             for entry in config.entries() {
                 sink.put(&entry.pcr.to_le_bytes());
                 sink.put(&entry.size.to_le_bytes());

@@ -5,7 +5,7 @@
 //! Each `parse` takes the bytes of a whole entry, header included, whose size the table has
 //! checked against its own. What is in the header is not looked at again.
 
-use super::super::bytes::{array_at, slice_at, u16_at, u32_at, u64_at, Writer};
+use super::super::bytes::{array_at, slice_at, u16_at, u32_at, u64_at, Records, Writer};
 use super::super::error::Error;
 use super::super::region::Region;
 use super::{tag, LOG_TPM12, LOG_TPM20, UEFI_CONFIG_REVISION};
@@ -308,11 +308,17 @@ impl<'a> IntelInfo<'a> {
         self.field(32)
     }
 
+    /// How many variable MTRRs there are.
+    pub const fn mtrr_count(&self) -> usize {
+        self.mtrr_vcnt
+    }
+
     /// The variable MTRRs as they were before the launch: base and mask.
     pub fn mtrrs(&self) -> impl Iterator<Item = (u64, u64)> + 'a {
-        let pairs = self.entry.get(48..).unwrap_or(&[]);
-        pairs.chunks_exact(16).take(self.mtrr_vcnt).map(|pair| {
-            let half = |offset| u64_at(pair, offset).unwrap_or(0);
+        let size = self.mtrr_vcnt.saturating_mul(16);
+        let pairs = slice_at(self.entry, 48, size).unwrap_or(&[]);
+        Records::<16>::new(pairs).map(|pair| {
+            let half = |offset| u64_at(&pair, offset).unwrap_or(0);
             (half(0), half(8))
         })
     }
@@ -361,17 +367,23 @@ impl<'a> UefiConfig<'a> {
         Ok(Self { entries })
     }
 
+    /// How many entries there are.
+    pub const fn len(&self) -> usize {
+        self.entries.len() / Self::ENTRY_SIZE
+    }
+
+    /// True if there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The entries.
     pub fn entries(&self) -> impl Iterator<Item = UefiConfigEntry> + 'a {
-        self.entries
-            .chunks_exact(Self::ENTRY_SIZE)
-            .map(|entry| UefiConfigEntry {
-                pcr: u16_at(entry, 0).unwrap_or(0),
-                size: u32_at(entry, 4).unwrap_or(0),
-                cfg: u64_at(entry, 8).unwrap_or(0),
-                label: slice_at(entry, 16, 32)
-                    .and_then(|label| array_at(label, 0))
-                    .unwrap_or([0; 32]),
-            })
+        Records::<{ UefiConfig::ENTRY_SIZE }>::new(self.entries).map(|entry| UefiConfigEntry {
+            pcr: u16_at(&entry, 0).unwrap_or(0),
+            size: u32_at(&entry, 4).unwrap_or(0),
+            cfg: u64_at(&entry, 8).unwrap_or(0),
+            label: array_at(&entry, 16).unwrap_or([0; 32]),
+        })
     }
 }

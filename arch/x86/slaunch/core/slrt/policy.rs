@@ -2,7 +2,7 @@
 
 //! The policy entry as it is in the table. What is made of it: [`super::super::policy`].
 
-use super::super::bytes::{array_at, u16_at, u64_at, Writer};
+use super::super::bytes::{array_at, u16_at, u64_at, Records, Writer};
 use super::super::error::Error;
 use super::{tag, POLICY_REVISION};
 
@@ -84,10 +84,17 @@ impl<'a> Policy<'a> {
 
     /// The entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = PolicyEntry> + 'a {
-        self.entries
-            .chunks_exact(PolicyEntry::SIZE)
-            .filter_map(|entry| array_at(entry, 0))
-            .map(|entry| PolicyEntry::parse(&entry))
+        Records::new(self.entries).map(|entry| PolicyEntry::parse(&entry))
+    }
+
+    /// How many entries there are.
+    pub const fn len(&self) -> usize {
+        self.entries.len() / PolicyEntry::SIZE
+    }
+
+    /// True if there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     pub(super) fn write_head(out: &mut Writer<'_>, size: u32, count: u16) {
