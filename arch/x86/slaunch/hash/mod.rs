@@ -2,7 +2,7 @@
 
 //! Hashing for freestanding code: the kernel's own C and assembler behind [`MultiHash`].
 //!
-//! The crate root must have the TPM core as `tpm`, and link the objects `$(pi-hash)` of `Makefile.pi`.
+//! The crate root must have the TPM core as `tpm`, and link `hash.o` (see `Makefile.pi`).
 
 use super::tpm::{Banks, Digests, HashAlg, MultiHash};
 

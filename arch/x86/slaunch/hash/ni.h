@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * For lib/crypto's assembler: every function in a section of its own, so that a
+ * link with --gc-sections leaves out those that nobody calls.
+ */
+#include <linux/linkage.h>
+
+#undef SYM_FUNC_START
+#define SYM_FUNC_START(name)				\
+	.section .text.name, "ax", @progbits ASM_NL	\
+	SYM_START(name, SYM_L_GLOBAL, SYM_A_ALIGN)
