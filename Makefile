@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Entry points. The work is done by the scripts in tools/build, each of which
+# says at its top what it does.
+
+B := tools/build
+
+.PHONY: help deps kernel tools run test bench check clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'Secure Launch for Linux'
+	@echo
+	@echo '  make run      build everything, boot the kernel through a launch in the machine model,'
+	@echo '                show its event log and check it'
+	@echo '  make test     run all tests'
+	@echo
+	@echo '  make deps     install what the build needs (Debian 12 and 13; done by the others)'
+	@echo '  make kernel   build the kernel:            out/kernel/bzImage'
+	@echo '  make tools    build the host programs:     out/bin/'
+	@echo '                and the guest initramfs:     out/guest/initramfs.cpio'
+	@echo '  make bench    print sizes, hash speed and the cost of a launch'
+	@echo '  make check    check style (SPDX lines, file length, rustfmt, clippy where installed)'
+	@echo '  make clean    remove out/ (the cache with source and objects stays)'
+	@echo '  make distclean  remove the cache too: the next build starts from nothing'
+	@echo
+	@echo 'Settings, as in "make KERNEL_SRC=~/linux kernel":'
+	@echo '  KERNEL_SRC=DIR      build this kernel tree; it is copied and never changed'
+	@echo '  KERNEL_CONFIG=FILES configuration fragments (default samples/slaunch/qemu.config)'
+	@echo '  KERNEL_UPDATE=1     look for a newer kernel package'
+	@echo '  DEBIAN_MIRROR=URL   where to get it, if not from the mirror in /etc/apt'
+	@echo '  CPUS=2 MEMORY=512   the machine of "make run" (MiB)'
+	@echo '  BANKS=sha1,sha256   the PCR banks of its TPM'
+	@echo '  CMDLINE=TEXT        added to its kernel command line'
+	@echo '  JOBS=N VERBOSE=1    compile jobs; show each command'
+	@echo
+	@echo 'Source, objects and downloads are kept in $${XDG_CACHE_HOME:-~/.cache}/slaunch.'
+
+export KERNEL_SRC KERNEL_CONFIG KERNEL_UPDATE KERNEL_BRANCH KERNEL_SUITE DEBIAN_MIRROR
+export CPUS MEMORY BANKS CMDLINE JOBS VERBOSE NO_INSTALL
+
+# The steps depend on each other by what they leave behind, and each finds
+# out by itself what there is to do: no time stamps here.
+deps:
+	@$(B)/deps.sh
+
+kernel: deps
+	@$(B)/kernel.sh
+
+tools: deps
+	@$(B)/tools.sh
+
+run: kernel tools
+	@$(B)/run.sh
+
+test: kernel tools
+	@$(B)/test.sh
+
+bench: kernel tools
+	@$(B)/bench.sh
+
+check: deps
+	@$(B)/check.sh
+
+clean:
+	@$(B)/clean.sh
+
+distclean:
+	@$(B)/clean.sh all
+
+# "make -j test" would mix the output of the steps; each uses all CPUs itself.
+.NOTPARALLEL:
