@@ -1,3 +1,145 @@
 // SPDX-License-Identifier: GPL-2.0
+//! Boots a kernel in the machine model and reports how it went.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use drtm_vm::{host, wait, Bank, Config, Fault, Firmware, Machine, Outcome};
+
+/// A machine model that drives QEMU and swtpm through a dynamic launch.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Boot a kernel; with slaunch=on,wait on its command line, launch it.
+    Boot(Box<Boot>),
+    /// Look for what the model needs on this machine.
+    Check,
+}
+
+#[derive(Debug, clap::Args)]
+struct Boot {
+    /// Kernel image.
+    #[arg(long, value_name = "FILE")]
+    kernel: PathBuf,
+    /// Initial RAM disk.
+    #[arg(long, value_name = "FILE")]
+    initrd: Option<PathBuf>,
+    /// Kernel command line.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    append: String,
+    /// CPUs.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    cpus: usize,
+    /// Memory in MiB.
+    #[arg(long, value_name = "M", default_value_t = 512)]
+    memory: u64,
+    /// Active PCR banks.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "sha256"
+    )]
+    banks: Vec<Bank>,
+    /// Directory for serial.log, report.json and the files that the guest hands over.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seconds for the whole run.
+    #[arg(long, value_name = "S", default_value_t = 180)]
+    timeout: u64,
+    /// A TPM fault staged at the launch: absent, locality=N, or
+    /// error=RC|short=BYTES|delay=MS|busy|vanish with options ,cc=CODE ,skip=N ,count=N.
+    #[arg(long, value_name = "FAULT")]
+    fault: Option<Fault>,
+    /// Build the machine without a TPM.
+    #[arg(long)]
+    no_tpm: bool,
+    /// Accept loader blocks whose header silicon does not check but no sane loader has.
+    #[arg(long)]
+    lenient: bool,
+    /// QEMU CPU model and features.
+    #[arg(long, value_name = "MODEL")]
+    cpu: Option<String>,
+    /// Count instructions: each takes 2^N ns of guest time.
+    #[arg(long, value_name = "N")]
+    icount: Option<u8>,
+    /// Use QEMU's BIOS instead of UEFI firmware (for multiboot payloads).
+    #[arg(long)]
+    bios: bool,
+    /// Print the console while the guest runs.
+    #[arg(long)]
+    verbose: bool,
+    /// More arguments for QEMU.
+    #[arg(last = true)]
+    qemu: Vec<String>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    wait::end_on_signals()?;
+    match Arguments::parse().command {
+        Command::Boot(options) => boot(*options),
+        Command::Check => Ok(check()),
+    }
+}
+
+fn check() -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for check in host::prerequisites() {
+        match check.result {
+            Ok(found) => println!("ok       {}: {found}", check.what),
+            Err(why) => {
+                println!("missing  {}: {why}", check.what);
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+fn boot(options: Boot) -> anyhow::Result<ExitCode> {
+    let mut config = Config {
+        kernel: options.kernel,
+        initrd: options.initrd,
+        append: options.append,
+        cpus: options.cpus,
+        memory_mib: options.memory,
+        banks: options.banks,
+        tpm: !options.no_tpm,
+        icount: options.icount,
+        extra: options.qemu,
+        strict: !options.lenient,
+        out: options.out,
+        limit: Duration::from_secs(options.timeout),
+        ..Config::default()
+    };
+    if let Some(cpu) = options.cpu {
+        config.cpu = cpu;
+    }
+    if options.bios {
+        config.firmware = Firmware::SeaBios;
+    }
+    config.echo = options.verbose;
+    let mut machine = Machine::start(&config)?;
+    let outcome = machine.run_with(options.fault.as_ref());
+    println!("{}", outcome.summary());
+    for remark in &machine.report().remarks {
+        println!("remark: {remark}");
+    }
+    Ok(match outcome {
+        Outcome::PoweredOff => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Makes a stopped CPU execute single instructions of the model's choice, for state that no
+//! debugger interface reaches: the global interrupt flag, descriptor table and debug registers.
+
+use crate::error::{Error, Result, Side};
+use crate::gdb::{Gdb, Reg, SIGTRAP};
+
+/// EFER bit 12: SVME.
+pub const EFER_SVME: u64 = 1 << 12;
+/// CR0 bit 0: PE.
+pub const CR0_PE: u64 = 1;
+
+/// Executes `code`, made of `count` instructions, at the linear address `at` on `cpu`, with
+/// everything after it in `code` as data. The bytes there are restored; RIP is left behind the last
+/// instruction.
+pub fn execute(gdb: &mut Gdb, cpu: usize, at: u64, code: &[u8], count: usize) -> Result<()> {
+    let saved = gdb.read(cpu, at, code.len())?;
+    gdb.write(cpu, at, code)?;
+    let result = steps(gdb, cpu, count);
+    gdb.write(cpu, at, &saved)?;
+    result
+}
+
+fn steps(gdb: &mut Gdb, cpu: usize, count: usize) -> Result<()> {
+    for _ in 0..count {
+        let stop = gdb.step(cpu)?;
+        if stop.signal != SIGTRAP || stop.cpu != cpu {
+            return Err(Error::new(
+                Side::Model,
+                format!("a step of CPU {cpu} ended with {stop:?}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Clears the global interrupt flag: one CLGI, which needs protected mode and EFER.SVME.
+/// `at` is the linear address of the CPU's next instruction; all registers keep their values.
+pub fn clear_gif(gdb: &mut Gdb, cpu: usize, at: u64) -> Result<()> {
+    const CLGI: [u8; 3] = [0x0f, 0x01, 0xdd];
+    let rip = gdb.register(cpu, Reg::Rip)?;
+    let cr0 = gdb.register(cpu, Reg::Cr0)?;
+    let efer = gdb.register(cpu, Reg::Efer)?;
+    gdb.set_register(cpu, Reg::Efer, efer | EFER_SVME)?;
+    if cr0 & CR0_PE == 0 {
+        gdb.set_register(cpu, Reg::Cr0, cr0 | CR0_PE)?;
+    }
+    execute(gdb, cpu, at, &CLGI, 1)?;
+    let after = gdb.register(cpu, Reg::Rip)?;
+    if after != rip.wrapping_add(3) {
+        return Err(Error::new(
+            Side::Model,
+            format!("CLGI on CPU {cpu} went from {rip:#x} to {after:#x}"),
+        ));
+    }
+    if cr0 & CR0_PE == 0 {
+        gdb.set_register(cpu, Reg::Cr0, cr0)?;
+    }
+    gdb.set_register(cpu, Reg::Efer, efer)?;
+    gdb.set_register(cpu, Reg::Rip, rip)
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What machine to build.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::tpm::Bank;
+
+/// Firmware of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Firmware {
+    /// UEFI from two pflash images; the variables are copied.
+    Ovmf {
+        /// Code image.
+        code: PathBuf,
+        /// Template of the variable store.
+        vars: PathBuf,
+    },
+    /// QEMU's built-in BIOS, for test payloads (multiboot ELF).
+    SeaBios,
+}
+
+impl Default for Firmware {
+    fn default() -> Self {
+        Firmware::Ovmf {
+            code: "/usr/share/OVMF/OVMF_CODE_4M.fd".into(),
+            vars: "/usr/share/OVMF/OVMF_VARS_4M.fd".into(),
+        }
+    }
+}
+
+/// A machine and what it boots.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// Firmware.
+    pub firmware: Firmware,
+    /// Kernel image, or a multiboot ELF with SeaBIOS.
+    pub kernel: PathBuf,
+    /// Initial RAM disk.
+    pub initrd: Option<PathBuf>,
+    /// Kernel command line.
+    pub append: String,
+    /// CPUs.
+    pub cpus: usize,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Active PCR banks.
+    pub banks: Vec<Bank>,
+    /// Whether there is a TPM at all.
+    pub tpm: bool,
+    /// QEMU CPU model with features.
+    pub cpu: String,
+    /// Count instructions: one takes `2^n` ns of guest time. One host thread for all CPUs.
+    pub icount: Option<u8>,
+    /// More QEMU arguments.
+    pub extra: Vec<String>,
+    /// Treat what silicon leaves undefined or unchecked in SKINIT as ill-formed.
+    pub strict: bool,
+    /// Directory for the results.
+    pub out: Option<PathBuf>,
+    /// Print the console while the guest runs.
+    #[serde(skip)]
+    pub echo: bool,
+    /// Time for the whole run.
+    #[serde(skip)]
+    pub limit: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            firmware: Firmware::default(),
+            kernel: PathBuf::new(),
+            initrd: None,
+            append: String::new(),
+            cpus: 2,
+            memory_mib: 512,
+            banks: vec![Bank::Sha256],
+            tpm: true,
+            cpu: "max,+skinit,x-force-features=on".into(),
+            icount: None,
+            extra: Vec::new(),
+            strict: true,
+            out: None,
+            echo: false,
+            limit: Duration::from_secs(180),
+        }
+    }
+}
+
+impl Config {
+    /// Where q35 ends the memory below 4 GiB.
+    pub fn low_memory_end(&self) -> u64 {
+        let bytes = self.memory_mib << 20;
+        if bytes >= 0xb000_0000 {
+            0x8000_0000
+        } else {
+            bytes
+        }
+    }
+}

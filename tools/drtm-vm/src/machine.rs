@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+//! One machine from reset, or from a snapshot, to its end.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::amd::observe::Watch;
+use crate::amd::record::{LaunchRecord, SIZE as RECORD_SIZE};
+use crate::amd::skinit::{self, Refusal};
+use crate::amd::slb::Slb;
+use crate::config::Config;
+use crate::console::{guest_files, launch_prompt, GuestFile};
+use crate::error::{Blame, Error, Result, Side};
+use crate::gdb::{Reg, Stop, SIGTRAP};
+use crate::host;
+use crate::outcome::Outcome;
+use crate::qemu::{trace_path, Places, Qemu, Ram};
+use crate::report::Report;
+use crate::staging;
+use crate::tpm::{CommandRecord, Fault, FaultHook, Proxy, Swtpm, Trigger};
+use crate::trace::IpiTrace;
+use crate::wait::{check_interrupt, Deadline};
+
+/// Pace of the checks while the guest runs.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Where a run to the launch instruction got.
+#[derive(Debug)]
+pub enum Reached {
+    /// The boot processor stands at the announced instruction.
+    Skinit,
+    /// The run ended before.
+    Ended(Outcome),
+}
+
+/// One turn of waiting.
+enum Event {
+    Stopped(Stop),
+    Ended(Outcome),
+    Nothing,
+}
+
+/// A machine. Dropping it ends its processes and removes its files.
+#[derive(Debug)]
+pub struct Machine {
+    // Order matters: QEMU goes before the TPM, both before the directory.
+    pub(crate) qemu: Qemu,
+    swtpm: Option<Swtpm>,
+    proxy: Option<Proxy>,
+    pub(crate) config: Config,
+    trace: IpiTrace,
+    trigger: Trigger,
+    slb: Option<Slb>,
+    watch: Option<Watch>,
+    launched_commands: Option<usize>,
+    files: Vec<GuestFile>,
+    report: Report,
+    started: Instant,
+    pub(crate) dir: TempDir,
+}
+
+impl Machine {
+    /// Builds a machine and leaves it before its first instruction.
+    pub fn start(config: &Config) -> Result<Self> {
+        Self::build(config, Ram::Private, None)
+    }
+
+    /// Builds a machine with its memory at `ram`; with `vars` it waits for an incoming state and
+    /// takes the TPM's state from there too.
+    pub(crate) fn build(config: &Config, ram: Ram, vars: Option<&Path>) -> Result<Self> {
+        if config.cpus == 0 || config.cpus > 64 {
+            return Err(Error::new(Side::Host, "1 to 64 CPUs are supported"));
+        }
+        if let Some(out) = &config.out {
+            std::fs::create_dir_all(out).blame(Side::Host, out.display())?;
+        }
+        for path in std::iter::once(&config.kernel).chain(&config.initrd) {
+            std::fs::metadata(path).blame(Side::Host, path.display())?;
+        }
+        let dir = host::directory(0)?;
+        let (mut swtpm, mut proxy) = (None, None);
+        if config.tpm {
+            if vars.is_none() {
+                Swtpm::manufacture(dir.path(), &config.banks)?;
+            }
+            let emulator = Swtpm::start(dir.path())?;
+            proxy = Some(Proxy::start(dir.path(), &emulator)?);
+            swtpm = Some(emulator);
+        }
+        let places = Places {
+            dir: dir.path(),
+            tpm: proxy.as_ref().map(Proxy::path),
+            ram,
+            vars,
+            incoming: vars.is_some(),
+        };
+        let qemu = Qemu::start(config, &places)?;
+        Ok(Machine {
+            qemu,
+            swtpm,
+            proxy,
+            config: config.clone(),
+            trace: IpiTrace::new(trace_path(dir.path())),
+            trigger: Trigger::default(),
+            slb: None,
+            watch: None,
+            launched_commands: None,
+            files: Vec::new(),
+            report: Report::new(config),
+            started: Instant::now(),
+            dir,
+        })
+    }
+
+    fn mark(&mut self, milestone: &'static str) {
+        let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.report.timings_ms.insert(milestone, ms);
+    }
+
+    /// Boots until the guest announces its launch instruction and stands at it.
+    pub fn run_to_skinit(&mut self, limit: Duration) -> Result<Reached> {
+        let deadline = Deadline::after(limit);
+        self.qemu.gdb.resume()?;
+        let mut seen = 0;
+        let target = loop {
+            match self.turn(deadline)? {
+                Event::Ended(outcome) => return Ok(Reached::Ended(outcome)),
+                Event::Stopped(stop) => return Err(unexpected(stop)),
+                Event::Nothing => {}
+            }
+            let length = self.qemu.console.length();
+            if length == seen {
+                continue;
+            }
+            // Look again at a little before the new output: the line may have come in pieces.
+            let recent = self.qemu.console.since(seen.saturating_sub(256));
+            seen = length;
+            if let Some(address) = launch_prompt(&crate::console::plain(&recent)) {
+                break address;
+            }
+        };
+        self.report.announced = Some(target);
+        self.mark("prompt");
+        self.pause()?;
+        self.qemu.gdb.insert_breakpoint(target)?;
+        self.qemu.gdb.resume()?;
+        self.qemu.console.send(b"\r")?;
+        loop {
+            match self.turn(deadline)? {
+                Event::Ended(outcome) => return Ok(Reached::Ended(outcome)),
+                Event::Nothing => {}
+                Event::Stopped(stop) => {
+                    let rip = self.qemu.gdb.register(stop.cpu, Reg::Rip)?;
+                    if stop.signal != SIGTRAP || rip != target {
+                        return Err(unexpected(stop));
+                    }
+                    self.qemu.gdb.remove_breakpoint(target)?;
+                    self.mark("skinit");
+                    if stop.cpu != 0 {
+                        let what = format!("executed on CPU {}, not the boot processor", stop.cpu);
+                        return Ok(Reached::Ended(Outcome::IllFormedLaunch {
+                            fault: "rejected",
+                            what,
+                        }));
+                    }
+                    return Ok(Reached::Skinit);
+                }
+            }
+        }
+    }
+
+    /// Stops a running machine. A breakpoint or an end that comes first is lost only if the guest
+    /// was not waiting for a key, which callers make sure of.
+    fn pause(&mut self) -> Result<()> {
+        self.qemu.gdb.interrupt()?;
+        match self.qemu.gdb.wait_stop(Duration::from_secs(10))? {
+            Some(_) => Ok(()),
+            None => Err(Error::new(Side::Qemu, "QEMU does not stop when asked to")),
+        }
+    }
+
+    /// Executes SKINIT as silicon would; the machine is left stopped at the loader block's first
+    /// instruction. `Err(outcome)` when the launch was refused or the model failed.
+    pub fn launch(&mut self) -> std::result::Result<(), Outcome> {
+        self.try_launch().map_err(|refusal| match refusal {
+            Refusal::IllFormed { fault, what } => Outcome::IllFormedLaunch { fault, what },
+            Refusal::Failed(error) => self.blame(error),
+        })
+    }
+
+    fn try_launch(&mut self) -> std::result::Result<(), Refusal> {
+        let before = self.qemu.gdb.registers(0)?;
+        let (slb, aps, remarks) = skinit::check(&mut self.qemu, &self.config, 0, &before)?;
+        self.report.remarks.extend(remarks);
+        self.launched_commands = self.proxy.as_ref().map(|proxy| proxy.records().len());
+        // Interrupts up to here brought the APs where they are; the launch starts a new count.
+        self.trace.poll()?;
+        let report = skinit::perform(&mut self.qemu, self.proxy.as_ref(), &slb, before, aps)?;
+        for locality in &report.active_localities {
+            self.report.remarks.push(format!(
+                "TPM locality {locality} was active at SKINIT; hardware may ignore the hash then"
+            ));
+        }
+        self.report.launch = Some(report);
+        self.watch = Some(Watch::start(&mut self.qemu, &slb, self.config.cpus)?);
+        self.slb = Some(slb);
+        self.mark("launched");
+        Ok(())
+    }
+
+    /// Lets the machine run to its end.
+    pub fn wait_outcome(&mut self, limit: Duration) -> Outcome {
+        let outcome = self.try_outcome(limit).unwrap_or_else(|e| self.blame(e));
+        self.conclude(&outcome);
+        outcome
+    }
+
+    fn try_outcome(&mut self, limit: Duration) -> Result<Outcome> {
+        let deadline = Deadline::after(limit);
+        if !self.qemu.gdb.running() {
+            self.qemu.gdb.resume()?;
+        }
+        loop {
+            match self.turn(deadline)? {
+                Event::Ended(outcome) => return Ok(outcome),
+                Event::Nothing => {}
+                Event::Stopped(stop) => {
+                    if let Some(watch) = &mut self.watch {
+                        watch.stopped(&mut self.qemu, stop)?;
+                    }
+                    self.qemu.gdb.resume()?;
+                }
+            }
+        }
+    }
+
+    /// Boots, launches if the guest asks for it, and runs to the end.
+    pub fn run(&mut self) -> Outcome {
+        self.run_with(None)
+    }
+
+    /// As [`Machine::run`], with a fault staged between SKINIT and the loader block.
+    pub fn run_with(&mut self, fault: Option<&Fault>) -> Outcome {
+        let deadline = Deadline::after(self.config.limit);
+        let outcome = match self.boot_and_launch(deadline, fault) {
+            Ok(()) => return self.wait_outcome(deadline.left()),
+            Err(outcome) => outcome,
+        };
+        self.conclude(&outcome);
+        outcome
+    }
+
+    fn boot_and_launch(
+        &mut self,
+        deadline: Deadline,
+        fault: Option<&Fault>,
+    ) -> std::result::Result<(), Outcome> {
+        match self.run_to_skinit(deadline.left()) {
+            Ok(Reached::Skinit) => self.launch()?,
+            Ok(Reached::Ended(outcome)) => return Err(outcome),
+            Err(error) => return Err(self.blame(error)),
+        }
+        match fault {
+            Some(fault) => self.set_fault(fault).map_err(|error| self.blame(error)),
+            None => Ok(()),
+        }
+    }
+
+    /// One tick: faults that wait, interrupts, stops, ends.
+    fn turn(&mut self, deadline: Deadline) -> Result<Event> {
+        check_interrupt()?;
+        let stop = self.qemu.gdb.wait_stop(TICK)?;
+        if self.trigger.wanted() {
+            staging::remove_tpm(&mut self.qemu.qtest)?;
+            self.trigger.done();
+        }
+        let ipis = self.trace.poll()?;
+        if let Some(watch) = &mut self.watch {
+            watch.interrupts(&ipis)?;
+        }
+        if let Some(stop) = stop {
+            if stop.signal == SIGTRAP {
+                return Ok(Event::Stopped(stop));
+            }
+            return self.ended(stop).map(Event::Ended);
+        }
+        if self.qemu.process.exited().is_some() {
+            return Err(self.qemu.process.failure("QEMU is gone"));
+        }
+        if let Some(swtpm) = &mut self.swtpm {
+            swtpm.check()?;
+        }
+        if deadline.over() {
+            return self.hang().map(Event::Ended);
+        }
+        Ok(Event::Nothing)
+    }
+
+    /// The machine stopped by itself: shutdown or reset, as QMP tells.
+    fn ended(&mut self, stop: Stop) -> Result<Outcome> {
+        let wait = Deadline::after(Duration::from_secs(5));
+        loop {
+            for event in self.qemu.qmp.events()? {
+                if event["event"] != "SHUTDOWN" {
+                    continue;
+                }
+                if event["data"]["reason"] == "guest-shutdown" {
+                    if let Some(watch) = &mut self.watch {
+                        watch.finish(&mut self.qemu)?;
+                    }
+                    return Ok(Outcome::PoweredOff);
+                }
+                let record = self.record()?;
+                return Ok(Outcome::Reset { record });
+            }
+            if wait.over() {
+                return Err(unexpected(stop));
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn hang(&mut self) -> Result<Outcome> {
+        self.pause()?;
+        let mut state = String::new();
+        for cpu in 0..self.config.cpus {
+            let rip = self.qemu.gdb.register(cpu, Reg::Rip)?;
+            let halted = self.qemu.gdb.halted(cpu)?;
+            let halted = if halted { " halted" } else { "" };
+            state += &format!("CPU {cpu} at {rip:#x}{halted}; ");
+        }
+        let text = self.qemu.console.text();
+        let last = text.lines().rev().find(|line| !line.trim().is_empty());
+        state += &format!("last console line: {}", last.unwrap_or("none").trim());
+        Ok(Outcome::Hang {
+            seconds: self.started.elapsed().as_secs(),
+            state,
+            record: self.record()?,
+        })
+    }
+
+    /// The launch record, read from where the launched block keeps it.
+    pub fn record(&mut self) -> Result<Option<LaunchRecord>> {
+        let Some(at) = self.slb.as_ref().and_then(|slb| {
+            let offset = slb.record_offset()?;
+            Some(slb.base + offset as u64)
+        }) else {
+            return Ok(None);
+        };
+        let bytes = self.qemu.qtest.read(at, RECORD_SIZE)?;
+        Ok(LaunchRecord::parse(&bytes))
+    }
+
+    /// An error, blamed on the process whose death is behind it if there is one.
+    fn blame(&mut self, error: Error) -> Outcome {
+        let swtpm = self.swtpm.as_mut().and_then(|swtpm| swtpm.check().err());
+        if self.qemu.process.exited().is_some() {
+            return self.qemu.process.failure(&error.what).into();
+        }
+        match swtpm {
+            Some(gone) => gone.into(),
+            None => error.into(),
+        }
+    }
+
+    /// Completes the report and writes the results.
+    fn conclude(&mut self, outcome: &Outcome) {
+        self.mark("end");
+        self.qemu.console.drain();
+        self.qemu.files.drain();
+        self.files = guest_files(&self.qemu.files.bytes());
+        let report = &mut self.report;
+        report.outcome = Some(outcome.clone());
+        report.summary = outcome.summary();
+        report.files = self.files.iter().map(|file| file.name.clone()).collect();
+        report.after_launch = self.watch.as_ref().map(|watch| watch.report().clone());
+        let records = self.proxy.as_ref().map(Proxy::records).unwrap_or_default();
+        let split = self.launched_commands.unwrap_or(records.len());
+        let (before, after) = records.split_at(split.min(records.len()));
+        report.tpm_after = after.to_vec();
+        report.tpm_before.clear();
+        for record in before {
+            let name = format!("{:#x}", record.code);
+            *report.tpm_before.entry(name).or_default() += 1;
+        }
+        if let Some(out) = self.config.out.clone() {
+            if let Err(error) = self.report.write(&out, &self.files) {
+                self.report.remarks.push(error.to_string());
+            }
+        }
+    }
+
+    /// Stages a TPM fault from now on. The machine must be stopped.
+    pub fn set_fault(&mut self, fault: &Fault) -> Result<()> {
+        match fault {
+            Fault::Absent => staging::remove_tpm(&mut self.qemu.qtest),
+            Fault::LocalityHeld(locality) => {
+                staging::hold_locality(&mut self.qemu.qtest, *locality)
+            }
+            other => {
+                let proxy = self
+                    .proxy
+                    .as_ref()
+                    .ok_or_else(|| Error::new(Side::Model, "the machine has no TPM"))?;
+                self.trigger = Trigger::default();
+                let hook = FaultHook::new(other, self.trigger.clone())
+                    .ok_or_else(|| Error::new(Side::Model, "fault without a place"))?;
+                proxy.set_hook(Some(Box::new(hook)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads physical memory.
+    pub fn read(&mut self, address: u64, length: usize) -> Result<Vec<u8>> {
+        self.qemu.qtest.read(address, length)
+    }
+
+    /// Writes physical memory.
+    pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        self.qemu.qtest.write(address, bytes)
+    }
+
+    /// A register of the stopped boot processor.
+    pub fn register(&mut self, reg: Reg) -> Result<u64> {
+        self.qemu.gdb.register(0, reg)
+    }
+
+    /// Changes a register of the stopped boot processor.
+    pub fn set_register(&mut self, reg: Reg, value: u64) -> Result<()> {
+        self.qemu.gdb.set_register(0, reg, value)
+    }
+
+    /// The loader block named by EAX of a machine that stands at SKINIT.
+    pub fn block(&mut self) -> Result<Slb> {
+        let base = self.register(Reg::Rax)? & 0xffff_0000;
+        let bytes = self.read(base, 0x1_0000)?;
+        Ok(Slb { base, bytes })
+    }
+
+    /// The report; complete after the outcome is known.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Console output so far, as plain text.
+    pub fn console(&self) -> String {
+        self.qemu.console.text()
+    }
+
+    /// Files the guest handed over; complete after the outcome is known.
+    pub fn files(&self) -> &[GuestFile] {
+        &self.files
+    }
+
+    /// All TPM commands so far.
+    pub fn tpm_commands(&self) -> Vec<CommandRecord> {
+        self.proxy.as_ref().map(Proxy::records).unwrap_or_default()
+    }
+
+    /// The processes and sockets, for what this interface does not offer.
+    pub fn qemu(&mut self) -> &mut Qemu {
+        &mut self.qemu
+    }
+
+    /// The TPM emulator, if the machine has one.
+    pub fn swtpm(&mut self) -> Option<&mut Swtpm> {
+        self.swtpm.as_mut()
+    }
+}
+
+fn unexpected(stop: Stop) -> Error {
+    Error::new(
+        Side::Model,
+        format!("QEMU stopped for an unknown reason: {stop:?}"),
+    )
+}
