@@ -56,9 +56,9 @@ impl<T: Clock> Clock for &T {
     }
 }
 
-/// Rounds of one wait in which the clock may stand still before it counts as stopped. A register read
-/// takes a good part of a microsecond, so this is far beyond any resolution.
-const MAX_STALLED_ROUNDS: u32 = 1 << 24;
+/// Rounds of one wait in which the clock may stand still before it counts as stopped. They take at least
+/// 40 ms (a pause instruction each), with a register read rather seconds; no clock is as coarse as that.
+const MAX_STALLED_ROUNDS: u32 = 1 << 22;
 
 /// One bounded wait.
 pub(super) struct Wait<'a, C> {

@@ -186,13 +186,17 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
     }
 
     /// Fills `part` from the FIFO.
+    ///
+    /// The burst count may be larger than what is left of the response, and a FIFO that is empty reads as
+    /// ones. So the last byte goes alone: if there is data before it and none behind it, nothing was lost.
     fn read(&mut self, part: &mut [u8]) -> Result<(), TpmError> {
         let mut rest = part;
         while !rest.is_empty() {
             let limit = self.tis.timeouts.c;
             self.poll_status(limit, |status| status.is_data_available())?
                 .ok_or(TpmError::ResponseTruncated)?;
-            let burst = self.burst()?.min(rest.len());
+            let most = rest.len().saturating_sub(1).max(1);
+            let burst = self.burst()?.min(most);
             let (now, later) = rest
                 .split_at_mut_checked(burst)
                 .ok_or(TpmError::BurstTimeout)?;
