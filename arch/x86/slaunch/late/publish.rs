@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The directory `slaunch` in securityfs.
+
+use super::{
+    launch,
+    log::EventLog,
+    record::Record,
+    state::State,
+    status::Reason, //
+};
+use kernel::{
+    prelude::*,
+    securityfs::{
+        Dir,
+        File, //
+    },
+    sync::Arc, //
+};
+
+/// What is published for as long as the kernel runs.
+pub(crate) struct SecureLaunch {
+    _state: File<State>,
+    _log: Option<File<EventLog>>,
+}
+
+impl kernel::Module for SecureLaunch {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let dir = Dir::new(c"slaunch")?;
+        // Nonsense has stopped the machine in `setup_arch()`.
+        let Some(launch) = launch::get().map_err(|_| EINVAL)? else {
+            let state = State::NotLaunched(Reason::get());
+            return Ok(Self {
+                _state: dir.text_file(c"state", 0o444, Arc::new(state, GFP_KERNEL)?)?,
+                _log: None,
+            });
+        };
+
+        let log = match EventLog::load(&launch) {
+            Ok(log) => Ok(Arc::new(log, GFP_KERNEL)?),
+            Err(why) => Err(why),
+        };
+        let log_file = match &log {
+            Ok(log) => Some(dir.binary_file(c"eventlog", 0o440, log.clone())?),
+            Err(_) => None,
+        };
+        let state = State::Launched {
+            vendor: launch.vendor,
+            record: Record::load(launch.record),
+            log,
+        };
+        pr_info!("launched, {} events\n", launch.events);
+        Ok(Self {
+            _state: dir.text_file(c"state", 0o444, Arc::new(state, GFP_KERNEL)?)?,
+            _log: log_file,
+        })
+    }
+}
