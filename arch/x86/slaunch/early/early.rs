@@ -64,9 +64,13 @@ pub struct EntryState {
     block: u64,
     /// The page directory of the window, see [`Memory::new`].
     window: u64,
+    /// What the kernel proper (late/) learns about the launch.
+    handoff: &'static mut Handoff,
 }
 
-const _: () = assert!(size_of::<EntryState>() == 48);
+const _: () = assert!(size_of::<EntryState>() == 56);
+// What entry.S sets aside.
+const _: () = assert!(size_of::<Handoff>() == 96 && align_of::<Handoff>() == 8);
 
 /// Checks and measures everything, and returns the physical address of the kernel's boot parameters. Does
 /// not return if anything is wrong.
@@ -75,11 +79,11 @@ const _: () = assert!(size_of::<EntryState>() == 48);
 ///
 /// Called once, by entry.S, in its address space, with nobody else running.
 #[no_mangle]
-pub unsafe extern "C" fn slaunch_early(entry: &EntryState) -> u64 {
+pub unsafe extern "C" fn slaunch_early(entry: &mut EntryState) -> u64 {
     // SAFETY: entry.S maps the first 4 GiB one to one, and the window by this page directory.
     let mut memory = unsafe { Memory::new(entry.window) };
     // SAFETY: This function is called once.
-    let (work, gift, handoff) = unsafe { storage::take() };
+    let (work, gift) = unsafe { storage::take() };
 
     let found = Region::from_bounds(entry.text, entry.end)
         .and_then(|image| Ok((image, Block::find(&mut memory, image, entry.block)?)));
@@ -90,16 +94,7 @@ pub unsafe extern "C" fn slaunch_early(entry: &EntryState) -> u64 {
     };
 
     let mut log = None;
-    let launched = launch(
-        entry,
-        image,
-        &mut memory,
-        &mut block,
-        &mut log,
-        work,
-        gift,
-        handoff,
-    );
+    let launched = launch(entry, image, &mut memory, &mut block, &mut log, work, gift);
     if let Err(failure) = launched {
         failure::stop(&memory, &mut block, log, failure);
     }
@@ -107,16 +102,14 @@ pub unsafe extern "C" fn slaunch_early(entry: &EntryState) -> u64 {
 }
 
 /// The launch. `log` is set as soon as there is an event log.
-#[allow(clippy::too_many_arguments)] // All there is; each is used at one step.
 fn launch(
-    entry: &EntryState,
+    entry: &mut EntryState,
     image: Region,
     memory: &mut Memory,
     block: &mut Block,
     log: &mut Option<Region>,
     work: &mut Work,
     gift: &mut Gift,
-    handoff: &mut Handoff,
 ) -> Result<(), Failure> {
     let window = block.expect_entered()?;
     block.reach(Stage::Early);
@@ -146,8 +139,7 @@ fn launch(
     if initrd.is_none() {
         bootparams::refuse_other_initrd(&mut gift.params);
     }
-    block.reach(Stage::Complete);
-    *handoff = Handoff::new(&Launch {
+    *entry.handoff = Handoff::new(&Launch {
         vendor: VENDOR_AMD,
         events: block.record.events,
         slrt: checked.own.table,
@@ -156,6 +148,7 @@ fn launch(
         dlme: checked.own.kernel,
         record: block.record_address(),
     });
+    block.reach(Stage::Complete);
     Ok(())
 }
 

@@ -235,7 +235,10 @@ SYM_CODE_START_LOCAL(slaunch_entry_64)
 	lidt	6(%rsp)
 	addq	$16, %rsp
 
-	/* struct EntryState (early.rs), 48 bytes on the stack. */
+	/* struct EntryState (early.rs) on the stack, which stays aligned to 16. */
+	subq	$8, %rsp
+	leaq	slaunch_handoff(%rip), %rax
+	pushq	%rax
 	leaq	slaunch_pgt + PGT_WINDOW(%rip), %rax
 	pushq	%rax
 	pushq	%r9
@@ -247,7 +250,7 @@ SYM_CODE_START_LOCAL(slaunch_entry_64)
 	pushq	%rax
 	movq	%rsp, %rdi
 	call	__pi_slaunch_early
-	addq	$48, %rsp
+	addq	$64, %rsp
 
 	/* The kernel's own copy of boot_params. */
 	movq	%rax, %rsi
@@ -320,6 +323,13 @@ SYM_DATA_START_LOCAL(slaunch_gdt)
 	.quad	0x00af9b000000ffff	/* ENTRY_CS64: 64-bit code */
 .Lgdt_end:
 SYM_DATA_END(slaunch_gdt)
+
+/* struct Handoff (core/handoff.rs), for late/. Not BSS, which is cleared before. */
+	.data
+	.balign	8
+SYM_DATA_START(slaunch_handoff)
+	.skip	96
+SYM_DATA_END(slaunch_handoff)
 
 	.section ".bss..page_aligned", "aw", @nobits
 	.balign	PAGE_SIZE

@@ -4,7 +4,6 @@
 
 use super::slaunch::bootparams;
 use super::slaunch::cmdline::COMMAND_LINE_SIZE;
-use super::slaunch::handoff::Handoff;
 use super::slaunch::memmap::{Descriptor, MAX_DESCRIPTORS};
 use super::slaunch::slrt;
 
@@ -36,23 +35,12 @@ static mut GIFT: Gift = Gift {
     line: [0; COMMAND_LINE_SIZE],
 };
 
-/// What the kernel proper (late/) learns about the launch.
-#[no_mangle]
-#[link_section = ".data"]
-pub(crate) static mut slaunch_handoff: Handoff = Handoff::EMPTY;
-
 /// All of it.
 ///
 /// # Safety
 ///
 /// To be called once.
-pub(crate) unsafe fn take() -> (&'static mut Work, &'static mut Gift, &'static mut Handoff) {
+pub(crate) unsafe fn take() -> (&'static mut Work, &'static mut Gift) {
     // SAFETY: Only this function refers to them, and it is called once.
-    unsafe {
-        (
-            &mut *(&raw mut WORK),
-            &mut *(&raw mut GIFT),
-            &mut *(&raw mut slaunch_handoff),
-        )
-    }
+    unsafe { (&mut *(&raw mut WORK), &mut *(&raw mut GIFT)) }
 }
