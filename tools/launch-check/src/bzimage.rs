@@ -8,7 +8,7 @@
 
 use std::io::Read;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 use object::elf::{FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::LittleEndian as LE;
@@ -91,8 +91,8 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(size);
     match data {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            zstd::stream::read::Decoder::new(data)?
-                .single_frame()
+            ruzstd::decoding::StreamingDecoder::new(data)
+                .map_err(|e| anyhow!("kernel payload: {e}"))?
                 .read_to_end(&mut out)?;
         }
         // gzip keeps the size in its own trailer, which is the same word.

@@ -32,6 +32,5 @@ pub fn pack(init: &Path, out: &Path) -> Result<()> {
     }
     entry(&mut archive, "init", 0o100755, &program)?;
     newc::trailer(&mut archive)?;
-    let packed = zstd::encode_all(&*archive, 3)?;
-    std::fs::write(out, packed).with_context(|| out.display().to_string())
+    std::fs::write(out, archive).with_context(|| out.display().to_string())
 }
