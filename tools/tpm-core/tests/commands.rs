@@ -7,7 +7,7 @@ mod common;
 use common::{extend_done, hex, response, Faults, Model, Script};
 use tpm_core::{
     decode_response, pcr_banks, pcr_extend, pcr_read, Banks, Digest, Digests, HashAlg, Locality,
-    Pcr, Reader, Tis, Transport, TpmError, TpmRc,
+    Pcr, Reader, Tis, TpmError, TpmRc, Transport,
 };
 
 /// Runs `f` at locality 2 of a TPM that answers as listed; returns its result, what was sent, and how
@@ -146,12 +146,8 @@ fn read_one() {
 
 #[test]
 fn read_answers() {
-    let read = |answer: Vec<u8>| {
-        tpm(&[answer], |open| {
-            pcr_read(open, Pcr::CODE, HashAlg::SHA256)
-        })
-        .0
-    };
+    let read =
+        |answer: Vec<u8>| tpm(&[answer], |open| pcr_read(open, Pcr::CODE, HashAlg::SHA256)).0;
     let bad = Err(TpmError::ResponseMalformed);
     // Not allocated.
     let absent = value(0x0b, "03 000000", &[]);

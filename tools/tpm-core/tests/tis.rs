@@ -6,7 +6,7 @@
 mod common;
 
 use common::{any_command, response, Faults, Model, Script, TestClock, TestTis, STEP_US};
-use tpm_core::{Duration, Locality, Tis, Timeouts, Transport, TpmError, TpmFamily};
+use tpm_core::{Duration, Locality, Timeouts, Tis, TpmError, TpmFamily, Transport};
 
 const T: Timeouts = Timeouts::DEFAULT;
 const LIMIT: Duration = Duration::from_us(600_000);
@@ -142,7 +142,10 @@ fn lower_locality_is_seized() {
     assert_eq!(model.active(), Some(2));
     drop(open);
     // Who lost it acknowledges that when it comes back.
-    tis.open(Locality::L0).expect("open").close().expect("close");
+    tis.open(Locality::L0)
+        .expect("open")
+        .close()
+        .expect("close");
 }
 
 #[test]
@@ -432,7 +435,7 @@ fn locality_is_lost() {
 #[test]
 fn clock_stands_still() {
     let (model, mut clock) = model(Faults::default());
-    clock.stopped = true;
+    clock.step = 0;
     let mut tis = Tis::probe(model.clone(), clock).expect("probe");
     model.hold(0);
     let error = tis.open(Locality::L2).err();

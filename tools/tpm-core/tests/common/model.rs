@@ -13,11 +13,11 @@ use tpm_core::{Clock, Mmio};
 pub const STEP_US: u64 = 250;
 
 /// A clock that the waits themselves move.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct TestClock {
     now: Rc<Cell<u64>>,
-    /// The clock stands still.
-    pub stopped: bool,
+    /// Microseconds that each round of a wait takes; 0: the clock stands still.
+    pub step: u64,
 }
 
 impl Clock for TestClock {
@@ -25,9 +25,7 @@ impl Clock for TestClock {
         self.now.get()
     }
     fn relax(&self) {
-        if !self.stopped {
-            self.now.set(self.now.get() + STEP_US);
-        }
+        self.now.set(self.now.get() + self.step);
     }
 }
 
@@ -43,6 +41,8 @@ pub trait Backend {
 #[derive(Default)]
 pub struct Script {
     pub answers: Vec<Vec<u8>>,
+    /// Begin again at the end.
+    pub repeat: bool,
     pub asked: Vec<(u8, Vec<u8>)>,
 }
 
@@ -50,7 +50,11 @@ impl Backend for Script {
     fn execute(&mut self, locality: u8, command: &[u8]) -> Vec<u8> {
         self.asked.push((locality, command.to_vec()));
         assert!(!self.answers.is_empty(), "the script is at its end");
-        self.answers.remove(0)
+        let answer = self.answers.remove(0);
+        if self.repeat {
+            self.answers.push(answer.clone());
+        }
+        answer
     }
     fn drtm(&mut self, _data: &[u8]) {}
 }
@@ -164,7 +168,10 @@ impl<B> Clone for Model<B> {
 impl<B: Backend> Model<B> {
     /// A TPM and its clock.
     pub fn new(backend: B, faults: Faults) -> (Self, TestClock) {
-        let clock = TestClock::default();
+        let clock = TestClock {
+            now: Rc::default(),
+            step: STEP_US,
+        };
         let inner = Inner {
             now: clock.now.clone(),
             backend,
@@ -281,7 +288,9 @@ impl<B: Backend> Inner<B> {
         }
         if let State::Execution(at) = self.state {
             if self.due(at) {
-                self.response = self.backend.execute(self.active.unwrap_or(0), &self.command);
+                self.response = self
+                    .backend
+                    .execute(self.active.unwrap_or(0), &self.command);
                 self.complete();
             }
         }
@@ -477,7 +486,11 @@ impl<B: Backend> Inner<B> {
         if self.active != Some(locality) {
             return 0xff;
         }
-        assert_eq!(self.state, State::Completion, "FIFO read without a response");
+        assert_eq!(
+            self.state,
+            State::Completion,
+            "FIFO read without a response"
+        );
         self.take_burst();
         let byte = match self.response.get(self.read) {
             Some(byte) if self.read < self.available() => *byte,

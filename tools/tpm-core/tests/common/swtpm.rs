@@ -79,7 +79,8 @@ impl Swtpm {
     /// TPM2_PCR_Allocate: all PCRs in these banks, none in the others.
     fn allocate(&mut self, banks: &[u16]) {
         let all = [0x04u16, 0x0b, 0x0c, 0x0d];
-        let mut command = super::hex("8002 00000037 0000012b 4000000c 00000009 40000009 0000 00 0000");
+        let mut command =
+            super::hex("8002 00000037 0000012b 4000000c 00000009 40000009 0000 00 0000");
         command.extend(super::hex("00000004"));
         for alg in all {
             command.extend(alg.to_be_bytes());
