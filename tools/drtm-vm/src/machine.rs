@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::amd::ap;
 use crate::amd::observe::Watch;
 use crate::amd::record::{LaunchRecord, SIZE as RECORD_SIZE};
 use crate::amd::skinit::{self, Refusal};
@@ -20,7 +21,7 @@ use crate::qemu::{trace_path, Places, Qemu, Ram};
 use crate::report::Report;
 use crate::staging;
 use crate::tpm::{CommandRecord, Fault, FaultHook, Proxy, Swtpm, Trigger};
-use crate::trace::IpiTrace;
+use crate::trace::{Ipi, IpiKind, IpiTrace};
 use crate::wait::{check_interrupt, Deadline};
 
 /// Pace of the checks while the guest runs.
@@ -51,6 +52,7 @@ pub struct Machine {
     proxy: Option<Proxy>,
     pub(crate) config: Config,
     trace: IpiTrace,
+    initialised: Vec<usize>,
     trigger: Trigger,
     slb: Option<Slb>,
     watch: Option<Watch>,
@@ -103,6 +105,7 @@ impl Machine {
             proxy,
             config: config.clone(),
             trace: IpiTrace::new(trace_path(dir.path())),
+            initialised: Vec::new(),
             trigger: Trigger::default(),
             slb: None,
             watch: None,
@@ -165,7 +168,26 @@ impl Machine {
                             what,
                         }));
                     }
+                    let ipis = self.trace.poll()?;
+                    self.follow(&ipis);
+                    ap::settle(&mut self.qemu, self.config.cpus, &self.initialised)?;
                     return Ok(Reached::Skinit);
+                }
+            }
+        }
+    }
+
+    /// Keeps the list of application processors whose last interrupt was an INIT.
+    fn follow(&mut self, ipis: &[Ipi]) {
+        for ipi in ipis {
+            for cpu in 1..self.config.cpus {
+                if !ipi.to.reaches_ap(cpu as u32) {
+                    continue;
+                }
+                match ipi.kind {
+                    IpiKind::Init if !self.initialised.contains(&cpu) => self.initialised.push(cpu),
+                    IpiKind::Startup => self.initialised.retain(|other| *other != cpu),
+                    _ => {}
                 }
             }
         }
@@ -277,6 +299,7 @@ impl Machine {
             self.trigger.done();
         }
         let ipis = self.trace.poll()?;
+        self.follow(&ipis);
         if let Some(watch) = &mut self.watch {
             watch.interrupts(&ipis)?;
         }

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Application processors around SKINIT.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::gdb::{Gdb, Reg};
+use crate::qemu::Qemu;
 
 use super::microcode::CR0_PE;
+
+/// Where message-signalled interrupts are written to; bits 19:12 are the receiver's APIC id.
+const MESSAGES: u64 = 0xfee0_0000;
+/// Delivery mode NMI.
+const NMI: u32 = 0x400;
 
 /// What an application processor was found doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,4 +45,30 @@ pub fn state(gdb: &mut Gdb, cpu: usize) -> Result<ApState> {
         cs,
         halted,
     })
+}
+
+/// Lets INIT interrupts that were sent take effect. On silicon that is a matter of cycles. QEMU
+/// notes an INIT for a halted CPU but acts on it only when something else wakes that CPU, so those
+/// in `initialised` (whose last interrupt was an INIT) are woken by an NMI: the INIT comes first
+/// and drops the NMI. A CPU that was sent no INIT only runs on for a moment.
+pub fn settle(qemu: &mut Qemu, cpus: usize, initialised: &[usize]) -> Result<()> {
+    let mut woken = Vec::new();
+    for _ in 0..25 {
+        let mut waiting = true;
+        for cpu in 1..cpus {
+            let ap = state(&mut qemu.gdb, cpu)?;
+            waiting &= ap.waits_for_startup;
+            let noted = ap.halted && !ap.waits_for_startup && initialised.contains(&cpu);
+            if noted && !woken.contains(&cpu) {
+                // A message-signalled interrupt with delivery mode NMI and this APIC id.
+                qemu.qtest.writel(MESSAGES + ((cpu as u64) << 12), NMI)?;
+                woken.push(cpu);
+            }
+        }
+        if waiting {
+            return Ok(());
+        }
+        qemu.gdb.run_others(cpus, Duration::from_millis(10))?;
+    }
+    Ok(())
 }

@@ -271,20 +271,20 @@ fn enter_protected_mode(qemu: &mut Qemu, before: &RegisterFile) -> Result<u64> {
 }
 
 /// Runs the instructions that put descriptor tables and debug registers into their INIT state, at
-/// the place of the launch instruction, in flat 32-bit mode. TR is out of reach.
+/// the place of the launch instruction, in flat 32-bit mode. LDTR and
+/// TR stay as they are; nothing can use them before loading them.
 fn tables_and_debug(qemu: &mut Qemu, at: u64) -> Result<u64> {
     let place = u32::try_from(at).blame(Side::Model, "SKINIT lies above 4 GiB")?;
     let gdb = &mut qemu.gdb;
     gdb.set_register(0, Reg::Rip, at)?;
-    // lgdt ss:[table]; lidt ss:[table]; lldt ax
+    // lgdt ss:[table]; lidt ss:[table]
     let mut code = vec![0x36, 0x0f, 0x01, 0x15];
-    let table = place.wrapping_add(19).to_le_bytes();
+    let table = place.wrapping_add(16).to_le_bytes();
     code.extend_from_slice(&table);
     code.extend_from_slice(&[0x36, 0x0f, 0x01, 0x1d]);
     code.extend_from_slice(&table);
-    code.extend_from_slice(&[0x0f, 0x00, 0xd0]);
     code.extend_from_slice(&[0xff, 0xff, 0, 0, 0, 0]);
-    execute(gdb, 0, at, &code, 3)?;
+    execute(gdb, 0, at, &code, 2)?;
     // mov drN, eax
     for (value, modrm) in [
         (0x400, 0xf8),
@@ -303,7 +303,12 @@ fn tables_and_debug(qemu: &mut Qemu, at: u64) -> Result<u64> {
     gdb.set_register(0, Reg::Rax, 1)?;
     gdb.set_register(0, Reg::Rcx, 0)?;
     execute(gdb, 0, at, &[0x0f, 0xa2], 1)?;
-    gdb.register(0, Reg::Rax)
+    let signature = gdb.register(0, Reg::Rax)?;
+    // or al, 1: QEMU keeps arithmetic flags apart from EFLAGS; this leaves them all clear.
+    gdb.set_register(0, Reg::Rip, at)?;
+    gdb.set_register(0, Reg::Rax, 0)?;
+    execute(gdb, 0, at, &[0x0c, 0x01], 1)?;
+    Ok(signature)
 }
 
 /// Base and limit of the GDT from QEMU's register dump: `GDT=     000000001f9dc000 00000047`.

@@ -101,6 +101,22 @@ impl Gdb {
         Ok(())
     }
 
+    /// Lets all CPUs but the first run for a moment; an interrupt that was sent to them arrives.
+    pub fn run_others(&mut self, cpus: usize, time: Duration) -> Result<()> {
+        let threads: String = (1..cpus).map(|cpu| format!(";c:{:x}", cpu + 1)).collect();
+        if threads.is_empty() {
+            return Ok(());
+        }
+        self.link.send(&format!("vCont{threads}"))?;
+        self.running = true;
+        if self.wait_stop(time)?.is_none() {
+            self.interrupt()?;
+            self.wait_stop(ANSWER)?
+                .ok_or_else(|| Error::new(Side::Qemu, "QEMU does not stop when asked to"))?;
+        }
+        Ok(())
+    }
+
     /// Executes one instruction of one CPU; all others stand still and no interrupt is taken.
     pub fn step(&mut self, cpu: usize) -> Result<Stop> {
         self.link.send(&format!("vCont;s:{:x}", cpu + 1))?;
