@@ -23,12 +23,3 @@ pub(crate) fn get() -> Result<Option<Launch>, Error> {
     // written for the last time before the kernel proper started.
     unsafe { &slaunch_handoff }.validate()
 }
-
-// Until early/entry.S defines it.
-core::arch::global_asm!(
-    ".pushsection .data",
-    ".weak slaunch_handoff",
-    ".balign 8",
-    "slaunch_handoff: .zero 96",
-    ".popsection"
-);

@@ -49,7 +49,7 @@ impl kernel::Module for SecureLaunch {
             record: Record::load(launch.record),
             log,
         };
-        pr_info!("launched, {} events\n", launch.events);
+        pr_info!("launched\n");
         Ok(Self {
             _state: dir.text_file(c"state", 0o444, Arc::new(state, GFP_KERNEL)?)?,
             _log: log_file,

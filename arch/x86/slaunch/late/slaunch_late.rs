@@ -13,6 +13,7 @@
 
 use kernel::prelude::*;
 
+#[path = "../core/mod.rs"]
 #[allow(dead_code, unreachable_pub)] // Each crate root uses a part of it.
 mod slaunch;
 #[path = "../../../../drivers/char/tpm/core/mod.rs"]

@@ -19,7 +19,6 @@ use kernel::{
 /// Physical address of the EFI configuration table with a `struct slaunch_status`; all ones without
 /// one. Set by the EFI code when it goes through the tables.
 #[no_mangle]
-#[expect(non_upper_case_globals)] // An object of C.
 pub(crate) static slaunch_status_table: Atomic<usize> = Atomic::new(usize::MAX);
 
 /// Why there was no launch.
