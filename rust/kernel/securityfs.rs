@@ -190,6 +190,7 @@ impl<T> File<T> {
     }
 }
 
+#[cfg(CONFIG_RUST_SECURITYFS_KUNIT_TEST)]
 #[macros::kunit_tests(rust_kernel_securityfs)]
 mod tests {
     use super::*;
