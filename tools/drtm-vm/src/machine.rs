@@ -20,7 +20,7 @@ use crate::outcome::Outcome;
 use crate::qemu::{trace_path, Places, Qemu, Ram};
 use crate::report::Report;
 use crate::staging;
-use crate::tpm::{CommandRecord, Fault, FaultHook, Proxy, Swtpm, Trigger};
+use crate::tpm::{tis, Bank, CommandRecord, Fault, FaultHook, Proxy, Swtpm, Trigger};
 use crate::trace::{Ipi, IpiKind, IpiTrace};
 use crate::wait::{check_interrupt, Deadline};
 
@@ -461,6 +461,11 @@ impl Machine {
         let base = self.register(Reg::Rax)? & 0xffff_0000;
         let bytes = self.read(base, 0x1_0000)?;
         Ok(Slb { base, bytes })
+    }
+
+    /// Reads a PCR of the stopped machine's TPM, through its registers at locality 0.
+    pub fn read_pcr(&mut self, bank: Bank, index: u8) -> Result<Vec<u8>> {
+        tis::read_pcr(&mut self.qemu.qtest, bank, index)
     }
 
     /// The report; complete after the outcome is known.

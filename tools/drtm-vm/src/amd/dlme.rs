@@ -117,7 +117,7 @@ mod tests {
             (dlme.base, dlme.size, dlme.entry),
             (0x100_0000, 0x200_0000, 0x200)
         );
-        assert!(parse_dl_info(&table[..100]).is_none());
+        assert!(parse_dl_info(&table[..90]).is_none());
         table[16 + 4] = 0;
         assert!(parse_dl_info(&table).is_none());
     }

@@ -5,6 +5,7 @@ mod control;
 mod data;
 mod faults;
 mod swtpm;
+pub mod tis;
 
 pub use control::Proxy;
 pub use data::{Command, CommandRecord, OnRequest, OnResponse, TpmHook};

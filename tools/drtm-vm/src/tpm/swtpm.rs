@@ -31,6 +31,26 @@ impl Bank {
     /// All banks that swtpm offers.
     pub const ALL: [Bank; 4] = [Bank::Sha1, Bank::Sha256, Bank::Sha384, Bank::Sha512];
 
+    /// Algorithm identifier of the TPM specification.
+    pub fn algorithm(self) -> u16 {
+        match self {
+            Bank::Sha1 => 0x4,
+            Bank::Sha256 => 0xb,
+            Bank::Sha384 => 0xc,
+            Bank::Sha512 => 0xd,
+        }
+    }
+
+    /// Bytes of a digest.
+    pub fn size(self) -> usize {
+        match self {
+            Bank::Sha1 => 20,
+            Bank::Sha256 => 32,
+            Bank::Sha384 => 48,
+            Bank::Sha512 => 64,
+        }
+    }
+
     /// The name swtpm, tpm2-tools and reports use.
     pub fn name(self) -> &'static str {
         match self {
