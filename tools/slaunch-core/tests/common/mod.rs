@@ -33,42 +33,54 @@ impl Memory {
         self.pieces.push((address, bytes.to_vec()));
     }
 
+    /// Some memory from `address` on.
+    pub fn pieces_after(&mut self, address: u64) {
+        self.put(address, &[0xff; 128]);
+    }
+
     pub fn with(address: u64, bytes: &[u8]) -> Self {
         let mut memory = Self::default();
         memory.put(address, bytes);
         memory
     }
 
-    fn byte(&self, address: u64) -> Result<u8, Error> {
+    /// The bytes from `address` to the end of the piece put last that has it.
+    fn bytes(&self, address: u64) -> Result<&[u8], Error> {
         self.pieces
             .iter()
             .rev()
-            .find_map(|(base, bytes)| bytes.get(usize::try_from(address.checked_sub(*base)?).ok()?))
-            .copied()
+            .find_map(|(base, bytes)| {
+                let offset = usize::try_from(address.checked_sub(*base)?).ok()?;
+                bytes.get(offset..).filter(|bytes| !bytes.is_empty())
+            })
             .ok_or(Error::Unmapped)
     }
 }
 
 impl PhysMem for Memory {
     fn read(&mut self, address: u64, to: &mut [u8]) -> Result<(), Error> {
-        for (offset, to) in to.iter_mut().enumerate() {
-            *to = self.byte(address.wrapping_add(offset as u64))?;
-            self.read += 1;
+        let (mut address, mut to) = (address, to);
+        while !to.is_empty() {
+            let from = self.bytes(address)?;
+            let count = from.len().min(to.len());
+            let (now, later) = to.split_at_mut(count);
+            now.copy_from_slice(&from[..count]);
+            to = later;
+            address = address.wrapping_add(count as u64);
+            self.read += count as u64;
         }
         Ok(())
     }
 
     fn for_each(&mut self, region: Region, mut take: impl FnMut(&[u8])) -> Result<(), Error> {
-        let mut piece = Vec::new();
-        for address in region.base()..region.end() {
-            piece.push(self.byte(address)?);
-            self.read += 1;
-            if piece.len() == 7 {
-                take(&piece);
-                piece.clear();
-            }
+        let mut address = region.base();
+        while address < region.end() {
+            let size = (region.end() - address).min(7) as usize;
+            let mut piece = [0; 7];
+            self.read(address, &mut piece[..size])?;
+            take(&piece[..size]);
+            address += size as u64;
         }
-        take(&piece);
         Ok(())
     }
 }
