@@ -90,10 +90,9 @@ fn walk(bytes: &[u8], log: &LogReader<'_>) -> usize {
 }
 
 fn read_any(bytes: &[u8]) {
-    for log in [LogReader::new(bytes), LogReader::whole(bytes)] {
-        if let Ok(log) = log {
-            walk(bytes, &log);
-        }
+    let logs = [LogReader::new(bytes), LogReader::whole(bytes)];
+    for log in logs.into_iter().flatten() {
+        walk(bytes, &log);
     }
 }
 
@@ -105,8 +104,17 @@ fn log_of(banks: &Banks, events: &[RawEvent], size: usize) -> Option<(Vec<u8>, u
     Some((buf, written))
 }
 
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        // The tree stays as it is; a failure prints its input.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1024))]
 
     #[test]
     fn any_bytes_as_log(bytes in vec(any::<u8>(), 0..400)) {
@@ -261,7 +269,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(512))]
 
     /// Any bytes in the FIFO, with sizes that are sometimes right: bounded, and the TPM is given back.
     #[test]
@@ -296,8 +304,11 @@ proptest! {
     /// A TPM that answers at random gets an error, or an answer that fits the question.
     #[test]
     fn any_tpm(
-        answers in vec((prop_oneof![Just(0x8001u16), Just(0x8002)], prop_oneof![4 => Just(0u32), 1 => Just(0x922), 1 => any::<u32>()],
-            vec(prop_oneof![3 => 0u8..12, 1 => any::<u8>()], 0..60)), 1..6),
+        answers in vec((
+            prop_oneof![Just(0x8001u16), Just(0x8002)],
+            prop_oneof![4 => Just(0u32), 1 => Just(0x922), 1 => any::<u32>()],
+            vec(prop_oneof![3 => 0u8..12, 1 => any::<u8>()], 0..60),
+        ), 1..6),
         question in 0u8..3,
     ) {
         let answers = answers.iter().map(|(tag, rc, body)| {
@@ -332,7 +343,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     /// One pass or many pieces: the same digests, each that of its bank alone.
     #[test]

@@ -162,7 +162,7 @@ const fn tag(sessions: bool) -> u16 {
 }
 
 /// The bit map that selects one PCR.
-fn select(pcr: Pcr) -> [u8; SELECT_SIZE as usize] {
+fn select(pcr: Pcr) -> [u8; 3] {
     let bits = 1u32.wrapping_shl(pcr.index());
     let [a, b, c, _] = bits.to_le_bytes();
     [a, b, c]

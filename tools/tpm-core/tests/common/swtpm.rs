@@ -42,7 +42,8 @@ impl Swtpm {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = |name: &str| directory.path().join(name);
         let process = Command::new("swtpm")
-            .args(["socket", "--tpm2"])
+            // Should the test be killed, swtpm ends with the connection.
+            .args(["socket", "--tpm2", "--terminate"])
             .arg("--tpmstate")
             .arg(format!("dir={}", directory.path().display()))
             .arg("--ctrl")
@@ -119,7 +120,12 @@ fn connect(process: &mut Child, path: &Path) -> UnixStream {
                 stream.set_write_timeout(patience).expect("a timeout");
                 return stream;
             }
-            Err(_) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(10)),
+            Err(_) if start.elapsed() < PATIENCE => {
+                if let Ok(Some(status)) = process.try_wait() {
+                    panic!("swtpm ended at its start: {status}");
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
             Err(error) => {
                 let _ = process.kill();
                 let _ = process.wait();
