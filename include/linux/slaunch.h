@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Secure Launch: what C code calls. Each hook is one call, and nothing at all
+ * without CONFIG_SECURE_LAUNCH.
+ */
+#ifndef _LINUX_SLAUNCH_H
+#define _LINUX_SLAUNCH_H
+
+#include <linux/efi.h>
+#include <linux/types.h>
+#include <uapi/linux/slaunch.h>
+
+/*
+ * EFI configuration table with a struct slaunch_status, in ACPI reclaim memory.
+ * The EFI stub installs it only when a launch was asked for and is not possible.
+ */
+#define LINUX_EFI_SLAUNCH_STATUS_TABLE_GUID \
+	EFI_GUID(0xc11ffa33, 0xce8f, 0x411d, 0x99, 0x87, 0x9b, 0x01, 0x81, 0x3b, 0x04, 0x09)
+
+struct boot_params;
+
+#ifdef CONFIG_SECURE_LAUNCH
+
+/* EFI stub; arch/x86/slaunch/stub. */
+void slaunch_parse_option(const char *value);
+efi_status_t slaunch_prepare(const efi_system_table_t *systab, bool native);
+efi_status_t slaunch_place_kernel(unsigned long size, unsigned long align,
+				  unsigned long seed, unsigned long base,
+				  unsigned long *addr, unsigned long *virt_addr);
+efi_status_t slaunch_ready(const struct boot_params *bp);
+void slaunch_launch(const struct boot_params *bp);
+
+#else
+
+static inline void slaunch_parse_option(const char *value) { }
+
+static inline efi_status_t slaunch_prepare(const efi_system_table_t *systab,
+					   bool native)
+{
+	return EFI_SUCCESS;
+}
+
+static inline efi_status_t
+slaunch_place_kernel(unsigned long size, unsigned long align,
+		     unsigned long seed, unsigned long base,
+		     unsigned long *addr, unsigned long *virt_addr)
+{
+	return EFI_NOT_READY;
+}
+
+static inline efi_status_t slaunch_ready(const struct boot_params *bp)
+{
+	return EFI_SUCCESS;
+}
+
+static inline void slaunch_launch(const struct boot_params *bp) { }
+
+#endif /* CONFIG_SECURE_LAUNCH */
+/* The kernel proper; arch/x86/slaunch/late. */
+#ifdef CONFIG_SECURE_LAUNCH
+
+extern unsigned long slaunch_status_table;
+
+void slaunch_reserve_memory(void);
+void slaunch_cpu_start(unsigned int cpu);
+bool slaunch_init_allowed(unsigned int cpu);
+
+#else
+
+static inline void slaunch_reserve_memory(void) { }
+
+static inline void slaunch_cpu_start(unsigned int cpu) { }
+
+static inline bool slaunch_init_allowed(unsigned int cpu)
+{
+	return true;
+}
+
+#endif /* CONFIG_SECURE_LAUNCH */
+#endif /* _LINUX_SLAUNCH_H */
