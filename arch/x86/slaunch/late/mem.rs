@@ -10,6 +10,9 @@ use kernel::{
 /// Largest piece that is read, in bytes: far beyond any event log.
 const MAX: usize = 16 << 20;
 
+/// The memory type of RAM.
+const WRITE_BACK: c_ulong = bindings::MEMREMAP_WB as c_ulong;
+
 /// A mapping of physical memory, undone on drop.
 ///
 /// # Invariants
@@ -42,8 +45,7 @@ pub(crate) fn read(base: u64, size: u64) -> Result<KVVec<u8>> {
     let mut copy = KVVec::with_capacity(size, GFP_KERNEL)?;
 
     // SAFETY: Any range may be asked for; the result says whether it can be mapped.
-    let ptr =
-        unsafe { bindings::memremap(base, size, u64::from(bindings::MEMREMAP_WB).try_into()?) };
+    let ptr = unsafe { bindings::memremap(base, size, WRITE_BACK) };
     if ptr.is_null() {
         return Err(ENOMEM);
     }
