@@ -49,7 +49,8 @@ pub fn read<M: PhysMem>(
         let from = address
             .checked_add(at as u64)
             .ok_or(Error::IntegerOverflow)?;
-        let aligned = STEP.saturating_sub((from % STEP as u64) as usize);
+        let past = usize::try_from(from % STEP as u64).unwrap_or(0);
+        let aligned = STEP.saturating_sub(past);
         let step = aligned.min(COMMAND_LINE_SIZE.saturating_sub(at));
         let end = at.saturating_add(step);
         let piece = buffer.get_mut(at..end).ok_or(Error::CmdlineUnterminated)?;

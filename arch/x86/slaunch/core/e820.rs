@@ -88,7 +88,7 @@ where
         if entry.size == 0 || done(&entry) {
             continue;
         }
-        if first.map_or(true, |first| entry.key() < first.key()) {
+        if first.is_none_or(|first| entry.key() < first.key()) {
             first = Some(entry);
         }
     }

@@ -20,7 +20,9 @@ use super::physmem::PhysMem;
 use super::region::{Region, PAGE_SIZE};
 
 /// Bytes of a descriptor that are defined; firmware may make it longer.
-pub const DESCRIPTOR_SIZE: usize = 40;
+pub const DESCRIPTOR_SIZE: usize = MIN_DESCRIPTOR_SIZE as usize;
+
+const MIN_DESCRIPTOR_SIZE: u32 = 40;
 
 /// The version of the descriptor.
 pub const DESCRIPTOR_VERSION: u32 = 1;
@@ -175,7 +177,7 @@ impl<'a> MemMap<'a> {
         let mut map = Self::new(slots);
         let step = u64::from(desc_size);
         if desc_version != DESCRIPTOR_VERSION
-            || desc_size < DESCRIPTOR_SIZE as u32
+            || desc_size < MIN_DESCRIPTOR_SIZE
             || desc_size > MAX_DESCRIPTOR_SIZE
         {
             return Err(Error::MemoryMapInvalid);
@@ -284,7 +286,7 @@ impl<'a> MemMap<'a> {
             .iter()
             .filter(|descriptor| descriptor.is_ram())
             .map(Descriptor::ram_attributes)
-            .filter(|attributes| last.map_or(true, |last| *attributes > last))
+            .filter(|attributes| last.is_none_or(|last| *attributes > last))
             .min()
     }
 

@@ -12,7 +12,9 @@ use super::error::Error;
 use super::region::PAGE_SIZE;
 
 /// Bytes of the header.
-pub const SIZE: usize = 52;
+pub const SIZE: usize = HEADER_LEN as usize;
+
+const HEADER_LEN: u32 = 52;
 
 /// The version, major in the high half. The newest that the TrenchBoot series uses.
 pub const VERSION: u32 = 0x0002_0002;
@@ -85,7 +87,7 @@ impl MleHeader {
         };
         let (first_valid_page, mle_start) = (field(28)?, field(32)?);
         let (cmdline_start, cmdline_end) = (field(44)?, field(48)?);
-        if field(16)? != SIZE as u32
+        if field(16)? != HEADER_LEN
             || field(20)? != VERSION
             || first_valid_page != 0
             || mle_start != 0
@@ -125,7 +127,7 @@ impl MleHeader {
         for word in UUID_SCRAMBLED {
             out.u32(word ^ SCRAMBLE);
         }
-        out.u32(SIZE as u32);
+        out.u32(HEADER_LEN);
         out.u32(VERSION);
         out.u32(self.entry);
         out.u32(0);

@@ -15,7 +15,9 @@ pub const MAGIC: u32 = 0x4352_4c53;
 pub const VERSION: u16 = 1;
 
 /// Bytes of the record.
-pub const SIZE: usize = 64;
+pub const SIZE: usize = SIZE_FIELD as usize;
+
+const SIZE_FIELD: u16 = 64;
 
 /// How far a launch came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl LaunchRecord {
         let u64_of = |offset| u64_at(bytes, offset).ok_or(Error::LaunchRecord);
         if u32_of(0)? != MAGIC
             || u16_at(bytes, 4) != Some(VERSION)
-            || u16_at(bytes, 6) != Some(SIZE as u16)
+            || u16_at(bytes, 6) != Some(SIZE_FIELD)
         {
             return Err(Error::LaunchRecord);
         }
@@ -114,7 +116,7 @@ impl LaunchRecord {
         let mut out = Writer::new(&mut bytes);
         out.u32(MAGIC);
         out.u16(VERSION);
-        out.u16(SIZE as u16);
+        out.u16(SIZE_FIELD);
         out.u32(self.stage as u32);
         out.u32(self.code);
         out.u32(self.tpm_rc);

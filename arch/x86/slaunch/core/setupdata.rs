@@ -146,7 +146,7 @@ impl Node {
                 return Err(Error::SetupDataNode);
             }
             node.target = Some(Target::read(memory, data_at, allow)?);
-        } else if node.kind == kind::E820_EXT && len % e820::ENTRY_SIZE as u32 != 0 {
+        } else if node.kind == kind::E820_EXT && u64::from(len) % e820::ENTRY_SIZE as u64 != 0 {
             return Err(Error::SetupDataNode);
         }
         Ok(node)

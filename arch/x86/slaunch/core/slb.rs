@@ -32,13 +32,17 @@ pub const INFO_MAGIC: u32 = 0x5242_4c53;
 pub const INFO_VERSION: u16 = 1;
 
 /// Bytes of [`SlbInfo`].
-pub const INFO_SIZE: usize = 16;
+pub const INFO_SIZE: usize = INFO_SIZE_FIELD as usize;
+
+const INFO_SIZE_FIELD: u16 = 16;
 
 /// `"SLBP"`, the magic of [`SlbParams`].
 pub const PARAMS_MAGIC: u32 = 0x5042_4c53;
 
 /// Bytes of [`SlbParams`].
-pub const PARAMS_SIZE: usize = 16;
+pub const PARAMS_SIZE: usize = PARAMS_SIZE_FIELD as usize;
+
+const PARAMS_SIZE_FIELD: u32 = 16;
 
 /// The information block: where the stub finds and puts things.
 ///
@@ -92,7 +96,7 @@ impl Slb {
         let field = |offset| u16_at(info, offset).ok_or(Error::SlbInfo);
         if u32_at(info, 0) != Some(INFO_MAGIC)
             || field(4)? != INFO_VERSION
-            || usize::from(field(6)?) != INFO_SIZE
+            || field(6)? != INFO_SIZE_FIELD
         {
             return Err(Error::SlbInfo);
         }
@@ -140,7 +144,7 @@ impl SlbInfo {
         let mut out = Writer::new(&mut bytes);
         out.u32(INFO_MAGIC);
         out.u16(INFO_VERSION);
-        out.u16(INFO_SIZE as u16);
+        out.u16(INFO_SIZE_FIELD);
         out.u16(self.params_offset);
         out.u16(self.record_offset);
         out.u32(self.total);
@@ -166,7 +170,7 @@ impl SlbParams {
     /// [`Error::SlbParams`] if magic or size are wrong, [`Error::RegionAbove4Gb`] if the address
     /// is not below 4 GiB.
     pub fn parse(bytes: &[u8; PARAMS_SIZE]) -> Result<Self, Error> {
-        if u32_at(bytes, 0) != Some(PARAMS_MAGIC) || u32_at(bytes, 4) != Some(PARAMS_SIZE as u32) {
+        if u32_at(bytes, 0) != Some(PARAMS_MAGIC) || u32_at(bytes, 4) != Some(PARAMS_SIZE_FIELD) {
             return Err(Error::SlbParams);
         }
         let slrt = u64_at(bytes, 8).ok_or(Error::SlbParams)?;
@@ -181,7 +185,7 @@ impl SlbParams {
         let mut bytes = [0; PARAMS_SIZE];
         let mut out = Writer::new(&mut bytes);
         out.u32(PARAMS_MAGIC);
-        out.u32(PARAMS_SIZE as u32);
+        out.u32(PARAMS_SIZE_FIELD);
         out.u64(self.slrt);
         bytes
     }

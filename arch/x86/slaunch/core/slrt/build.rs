@@ -39,14 +39,22 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn append(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), Error> {
-        let free = self
+    /// Appends an entry whose body `write` writes.
+    fn append(&mut self, tag: u32, write: impl FnOnce(&mut Writer<'_>)) -> Result<(), Error> {
+        let (header, body) = self
             .buffer
             .get_mut(self.size..)
+            .and_then(|free| free.split_at_mut_checked(ENTRY_HEADER_SIZE))
             .ok_or(Error::BufferTooSmall)?;
-        let mut out = Writer::new(free);
+        let mut out = Writer::new(body);
         write(&mut out);
-        let size = out.finish().ok_or(Error::BufferTooSmall)?;
+        let size = out
+            .finish()
+            .and_then(|size| size.checked_add(ENTRY_HEADER_SIZE))
+            .ok_or(Error::BufferTooSmall)?;
+        let mut out = Writer::new(header);
+        out.u32(tag);
+        out.u32(u32::try_from(size).map_err(|_| Error::BufferTooSmall)?);
         self.size = self.size.checked_add(size).ok_or(Error::BufferTooSmall)?;
         Ok(())
     }
@@ -57,7 +65,7 @@ impl<'a> Builder<'a> {
     ///
     /// [`Error::BufferTooSmall`], as for all entries.
     pub fn dl_info(&mut self, info: &DlInfo) -> Result<(), Error> {
-        self.append(|out| info.write(out))
+        self.append(tag::DL_INFO, |out| info.write_body(out))
     }
 
     /// Appends the event log.
@@ -66,7 +74,7 @@ impl<'a> Builder<'a> {
     ///
     /// [`Error::BufferTooSmall`].
     pub fn log_info(&mut self, info: &LogInfo) -> Result<(), Error> {
-        self.append(|out| info.write(out))
+        self.append(tag::LOG_INFO, |out| info.write_body(out))
     }
 
     /// Appends what is particular to AMD.
@@ -75,7 +83,7 @@ impl<'a> Builder<'a> {
     ///
     /// [`Error::BufferTooSmall`].
     pub fn amd(&mut self, info: &AmdInfo) -> Result<(), Error> {
-        self.append(|out| info.write(out))
+        self.append(tag::AMD_INFO, |out| info.write_body(out))
     }
 
     /// Appends the launch policy.
@@ -85,14 +93,8 @@ impl<'a> Builder<'a> {
     /// [`Error::BufferTooSmall`].
     pub fn policy(&mut self, entries: &[PolicyEntry]) -> Result<(), Error> {
         let count = u16::try_from(entries.len()).map_err(|_| Error::BufferTooSmall)?;
-        let size = entries
-            .len()
-            .checked_mul(PolicyEntry::SIZE)
-            .and_then(|size| size.checked_add(Policy::HEAD_SIZE))
-            .and_then(|size| u32::try_from(size).ok())
-            .ok_or(Error::BufferTooSmall)?;
-        self.append(|out| {
-            Policy::write_head(out, size, count);
+        self.append(tag::POLICY, |out| {
+            Policy::write_head(out, count);
             for entry in entries {
                 entry.write(out);
             }
@@ -105,16 +107,7 @@ impl<'a> Builder<'a> {
     ///
     /// [`Error::BufferTooSmall`].
     pub fn raw(&mut self, tag: u32, body: &[u8]) -> Result<(), Error> {
-        let size = body
-            .len()
-            .checked_add(ENTRY_HEADER_SIZE)
-            .and_then(|size| u32::try_from(size).ok())
-            .ok_or(Error::BufferTooSmall)?;
-        self.append(|out| {
-            out.u32(tag);
-            out.u32(size);
-            out.put(body);
-        })
+        self.append(tag, |out| out.put(body))
     }
 
     /// Appends the end entry, writes the header, and returns the table's size in bytes.

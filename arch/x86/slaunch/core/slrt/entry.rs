@@ -8,7 +8,7 @@
 use super::super::bytes::{array_at, slice_at, u16_at, u32_at, u64_at, Records, Writer};
 use super::super::error::Error;
 use super::super::region::Region;
-use super::{tag, LOG_TPM12, LOG_TPM20, UEFI_CONFIG_REVISION};
+use super::{LOG_TPM12, LOG_TPM20, UEFI_CONFIG_REVISION};
 
 fn number16(bytes: &[u8], offset: usize) -> Result<u16, Error> {
     u16_at(bytes, offset).ok_or(Error::SlrtEntry)
@@ -122,9 +122,7 @@ impl DlInfo {
         Region::new(self.dlme_base, self.dlme_size)
     }
 
-    pub(super) fn write(&self, out: &mut Writer<'_>) {
-        out.u32(tag::DL_INFO);
-        out.u32(self.layout.size() as u32);
+    pub(super) fn write_body(&self, out: &mut Writer<'_>) {
         out.u64(self.dce_size);
         out.u64(self.dce_base);
         out.u64(self.dlme_size);
@@ -182,9 +180,7 @@ impl LogInfo {
         Region::new(self.addr, u64::from(self.size))
     }
 
-    pub(super) fn write(&self, out: &mut Writer<'_>) {
-        out.u32(tag::LOG_INFO);
-        out.u32(Self::SIZE as u32);
+    pub(super) fn write_body(&self, out: &mut Writer<'_>) {
         out.u16(self.format);
         out.u16(0);
         out.u32(self.size);
@@ -238,9 +234,7 @@ impl AmdInfo {
         })
     }
 
-    pub(super) fn write(&self, out: &mut Writer<'_>) {
-        out.u32(tag::AMD_INFO);
-        out.u32(Self::SIZE as u32);
+    pub(super) fn write_body(&self, out: &mut Writer<'_>) {
         out.u64(self.next);
         out.u32(self.kind);
         out.u32(self.len);

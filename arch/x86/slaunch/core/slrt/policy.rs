@@ -4,7 +4,7 @@
 
 use super::super::bytes::{array_at, u16_at, u64_at, Records, Writer};
 use super::super::error::Error;
-use super::{tag, POLICY_REVISION};
+use super::POLICY_REVISION;
 
 /// POLICY: `revision u16@12, nr_entries u16@14`, then entries of 56 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +97,7 @@ impl<'a> Policy<'a> {
         self.len() == 0
     }
 
-    pub(super) fn write_head(out: &mut Writer<'_>, size: u32, count: u16) {
-        out.u32(tag::POLICY);
-        out.u32(size);
+    pub(super) fn write_head(out: &mut Writer<'_>, count: u16) {
         out.u32(0);
         out.u16(POLICY_REVISION);
         out.u16(count);

@@ -38,10 +38,12 @@ impl Header {
             size: number(8)?,
             max_size: number(12)?,
         };
-        let least = (HEADER_SIZE + ENTRY_HEADER_SIZE) as u32;
-        if header.size < least
+        let fits = |least: usize, size: u32, most: usize| {
+            usize::try_from(size).is_ok_and(|size| least <= size && size <= most)
+        };
+        if !fits(HEADER_SIZE + ENTRY_HEADER_SIZE, header.size, MAX_TABLE_SIZE)
             || header.size > header.max_size
-            || header.max_size > MAX_TABLE_SIZE as u32
+            || !fits(0, header.max_size, MAX_TABLE_SIZE)
         {
             return Err(Error::InvalidSlrt);
         }
