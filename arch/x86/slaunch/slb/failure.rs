@@ -8,7 +8,8 @@ use super::memory::Memory;
 use super::slaunch::error::Error;
 use super::slaunch::region::Region;
 use super::tpm::{
-    pcr_banks, pcr_extend, EventLog, LogError, MultiHash, Pcr, TpmError, EV_CAP_VALUE,
+    pcr_banks, pcr_extend, Digests, EventLog, Locality, LogError, MultiHash, Pcr, TpmError,
+    EV_CAP_VALUE,
 };
 use super::{cpu, Progress};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -91,37 +92,36 @@ pub(crate) fn stop(memory: &mut Memory, progress: &mut Progress, failure: Failur
     progress.record.tpm_rc = failure.tpm_rc;
     memory.write_record(&progress.record);
 
-    if cap(memory, progress, failure.error).is_ok() {
-        memory.write_record(&progress.record);
-    }
+    let _ = cap(memory, progress, failure.error);
+    memory.write_record(&progress.record);
     cpu::post(failure.error.post_code());
     cpu::reset()
 }
 
 /// Extends the code of the error into PCR 17 and 18, so that nothing sealed to a good launch can be had
 /// until the next one. There is nothing to do about it if that does not work either.
-fn cap(memory: &mut Memory, progress: &mut Progress, error: Error) -> Result<(), Failure> {
+fn cap(memory: &mut Memory, progress: &mut Progress, error: Error) -> Result<(), TpmError> {
     let mut tis = measure::probe()?;
-    let mut tpm = measure::open(&mut tis)?;
+    let mut tpm = tis.open(Locality::L2)?;
     let banks = pcr_banks(&mut tpm)?;
     let digests = Hasher::new().digest(&banks, &error.code().to_le_bytes());
     for pcr in [Pcr::CODE, Pcr::CONFIG] {
         pcr_extend(&mut tpm, pcr, &digests)?;
-        if let Some(log) = progress.log {
-            log_cap(memory, log, pcr, &digests)?;
+        // The log may be what is wrong. The cap counts without it too.
+        if log_cap(memory, progress.log, pcr, &digests).is_ok() {
             progress.record.events = progress.record.events.saturating_add(1);
         }
     }
-    Ok(tpm.close()?)
+    tpm.close()
 }
 
 fn log_cap(
     memory: &mut Memory,
-    log: Region,
+    log: Option<Region>,
     pcr: Pcr,
-    digests: &super::tpm::Digests,
-) -> Result<(), Failure> {
-    EventLog::attach(memory.slice_mut(log)?, log.base())
-        .and_then(|mut log| log.append(pcr, EV_CAP_VALUE, digests, LABEL_CAP))
-        .map_err(Failure::from_log)
+    digests: &Digests,
+) -> Result<(), LogError> {
+    let log = log.ok_or(LogError::TooSmall)?;
+    let buffer = memory.slice_mut(log).map_err(|_| LogError::TooSmall)?;
+    EventLog::attach(buffer, log.base())?.append(pcr, EV_CAP_VALUE, digests, LABEL_CAP)
 }

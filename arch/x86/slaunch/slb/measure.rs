@@ -8,8 +8,8 @@ use super::launch::{Kernel, Plan};
 use super::memory::Memory;
 use super::registers::{Registers, TscClock};
 use super::tpm::{
-    pcr_banks, pcr_extend, Banks, Digests, EventLog, Locality, MultiHash, OpenLocality, Pcr, Tis,
-    EV_SLAUNCH,
+    pcr_banks, pcr_extend, Banks, Digests, EventLog, Locality, LogError, MultiHash, Pcr, Tis,
+    TpmError, EV_SLAUNCH,
 };
 use super::Progress;
 
@@ -18,9 +18,6 @@ const LABEL_SLB: &[u8] = b"Measured SLB";
 
 /// Label of the event for the kernel.
 const LABEL_KERNEL: &[u8] = b"Measured Kernel image";
-
-/// A TPM of which a locality is open.
-pub(crate) type Tpm<'a> = OpenLocality<'a, Registers, TscClock>;
 
 /// Measures the kernel into PCR 17 in every active bank, and logs that and what the processor did.
 #[inline(never)]
@@ -37,10 +34,10 @@ pub(crate) fn measure(
     progress.log = Some(plan.log);
 
     let mut tis = probe()?;
-    let mut tpm = open(&mut tis)?;
+    let mut tpm = tis.open(Locality::L2)?;
     let banks = pcr_banks(&mut tpm)?;
     if !same_banks(&banks, &log_banks) {
-        return Err(log_failure(super::tpm::LogError::Banks));
+        return Err(log_failure(LogError::Banks));
     }
 
     // SAFETY: head.S enabled SSE; nobody else uses the registers.
@@ -58,14 +55,9 @@ pub(crate) fn measure(
 }
 
 /// Looks for the TPM.
-pub(crate) fn probe() -> Result<Tis<Registers, TscClock>, Failure> {
+pub(crate) fn probe() -> Result<Tis<Registers, TscClock>, TpmError> {
     // SAFETY: head.S made the uncached mapping; one TPM at a time is in use.
-    Ok(Tis::probe(unsafe { Registers::new() }, TscClock)?)
-}
-
-/// Opens the locality that may extend the PCRs of a dynamic launch.
-pub(crate) fn open(tis: &mut Tis<Registers, TscClock>) -> Result<Tpm<'_>, Failure> {
-    Ok(tis.open(Locality::L2)?)
+    Tis::probe(unsafe { Registers::new() }, TscClock)
 }
 
 /// Whether the log has just the banks that are active: then none can be left out of an event.
