@@ -7,11 +7,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{json, Value};
 use tempfile::TempDir;
 
 use crate::config::Config;
 use crate::error::{Blame, Error, Result, Side};
+use crate::gdb::Reg;
 use crate::host;
 use crate::machine::{Machine, Reached};
 use crate::outcome::Outcome;
@@ -63,6 +64,7 @@ impl Snapshot {
     }
 
     fn save(&self, machine: &mut Machine) -> Result<()> {
+        park(machine)?;
         let qmp = &mut machine.qemu.qmp;
         ignore_shared(qmp)?;
         let uri = format!("file:{}", self.state().display());
@@ -73,6 +75,13 @@ impl Snapshot {
             std::fs::copy(&vars, self.vars()).blame(Side::Host, vars.display())?;
         }
         Ok(())
+    }
+
+    fn load(&self, qmp: &mut Qmp) -> Result<()> {
+        ignore_shared(qmp)?;
+        let uri = format!("file:{}", self.state().display());
+        qmp.command("migrate-incoming", json!({ "uri": uri }))?;
+        finish(qmp)
     }
 
     /// Console output up to the launch instruction.
@@ -96,15 +105,43 @@ impl Snapshot {
             std::fs::copy(self.vars(), &vars).blame(Side::Host, vars.display())?;
         }
         let mut machine = Machine::build(&config, Ram::CopyOf(self.ram()), Some(&vars))?;
-        let qmp = &mut machine.qemu.qmp;
-        ignore_shared(qmp)?;
-        let uri = format!("file:{}", self.state().display());
-        qmp.command("migrate-incoming", json!({ "uri": uri }))?;
-        finish(qmp)?;
+        if let Err(error) = self.load(&mut machine.qemu.qmp) {
+            // A QEMU that refuses a state exits; what it said is the better message.
+            std::thread::sleep(Duration::from_millis(100));
+            return Err(match machine.qemu.process.exited() {
+                Some(_) => machine.qemu.process.failure(&error.what),
+                None => error,
+            });
+        }
         // The variable store is open in QEMU by now; the directory may go.
         drop(dir);
         Ok(machine)
     }
+}
+
+/// Brings QEMU from its state "stopped by the debugger", which it cannot load again, to "paused":
+/// the boot processor runs on the spot for a moment.
+fn park(machine: &mut Machine) -> Result<()> {
+    const JUMP_TO_ITSELF: [u8; 2] = [0xeb, 0xfe];
+    let status = machine.qemu.qmp.command("query-status", Value::Null)?;
+    if status["status"] != "debug" {
+        return Ok(());
+    }
+    let at = machine.register(Reg::Rip)?;
+    let gdb = &mut machine.qemu.gdb;
+    let saved = gdb.read(0, at, JUMP_TO_ITSELF.len())?;
+    gdb.write(0, at, &JUMP_TO_ITSELF)?;
+    gdb.resume()?;
+    gdb.interrupt()?;
+    let stop = gdb.wait_stop(Duration::from_secs(10))?;
+    gdb.write(0, at, &saved)?;
+    if stop.is_none() || gdb.register(0, Reg::Rip)? != at {
+        return Err(Error::new(
+            Side::Model,
+            "the boot processor takes interrupts at SKINIT and cannot be frozen there",
+        ));
+    }
+    Ok(())
 }
 
 fn ignore_shared(qmp: &mut Qmp) -> Result<()> {
@@ -119,7 +156,7 @@ fn ignore_shared(qmp: &mut Qmp) -> Result<()> {
 fn finish(qmp: &mut Qmp) -> Result<()> {
     let deadline = Deadline::after(MIGRATION);
     loop {
-        let answer = qmp.command("query-migrate", serde_json::Value::Null)?;
+        let answer = qmp.command("query-migrate", Value::Null)?;
         match answer["status"].as_str() {
             Some("completed") => return Ok(()),
             Some("failed" | "cancelled") => {

@@ -11,12 +11,14 @@ const PCI_ADDRESS: u16 = 0xcf8;
 const PCI_DATA: u16 = 0xcfc;
 /// PCIEXBAR of the q35 host bridge, device 0:0.0.
 const PCIEXBAR: u32 = 0x8000_0060;
-/// A window of 64 MiB at 0xfc000000, enabled (Q35 datasheet, 5.1.16).
-const PCIEXBAR_OVER_TPM: u32 = 0xfc00_0000 | 0x4 | 0x1;
+/// A window of 256 MiB at 0xf0000000, enabled (Q35 datasheet, 5.1.16). For the smaller windows QEMU
+/// drops an address bit, so that they cannot reach the TPM.
+const PCIEXBAR_OVER_TPM: u32 = 0xf000_0000 | 0x1;
 
 /// Makes the TPM disappear. The PCIe configuration window is moved over its registers: of two
 /// mappings of one address the later one answers, and for a bus without devices that is all ones.
-/// The I/O APIC and HPET, which lie in the same 64 MiB, disappear with it; the local APICs do not.
+/// The I/O APIC, HPET and flash, which lie in the same range, disappear with it; the local APICs do
+/// not.
 pub fn remove_tpm(qtest: &mut Qtest) -> Result<()> {
     let address = qtest.inl(PCI_ADDRESS)?;
     qtest.outl(PCI_ADDRESS, PCIEXBAR + 4)?;

@@ -8,6 +8,7 @@
  */
 	.set COM1, 0x3f8
 	.set LAPIC_ICR, 0xfee00300
+	.set TPM_ACCESS, 0xfed40000
 
 	.section .multiboot, "a"
 	.align	4
@@ -63,6 +64,9 @@ start:
 5:	testl	$0x1000, LAPIC_ICR
 	jnz	5b
 #endif
+	/* The firmware keeps locality 0 of the TPM active. */
+	movb	$0x20, TPM_ACCESS
+
 	/* A stale debug register that SKINIT must clear. */
 	mov	$0x12345678, %eax
 	mov	%eax, %dr0
