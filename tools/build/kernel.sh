@@ -123,6 +123,7 @@ progress() {
 	if [ -t 1 ]; then every=2; fi
 	while IFS= read -r line; do
 		case $line in
+		"  SLB     measured "* | "  EARLY   "[0-9]*) printf '%s\n' "$line" ;;
 		"  "[A-Z]*)
 			count=$((count + 1))
 			last=$line
@@ -159,6 +160,8 @@ hand_out() {
 	copy_if_changed "$b/System.map" "$o/System.map"
 	copy_if_changed "$b/.config" "$o/.config"
 	echo "$KERNEL_VERSION" > "$o/version"
+	# For programs that want objects of this very build (make bench).
+	ln -sfn "$b" "$o/build"
 	say IMAGE "$o/bzImage ($(stat -c %s "$o/bzImage") bytes)"
 }
 
