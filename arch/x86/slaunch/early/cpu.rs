@@ -50,11 +50,9 @@ pub(crate) fn reset() -> ! {
     }
 
     let empty = [0u8; 10];
-    loop {
-        // SAFETY: Without an interrupt table no exception can be delivered, and the processor shuts down,
-        // which resets every PC. LIDT reads the 10 bytes of `empty`.
-        unsafe { asm!("lidt [{0}]", "ud2", in(reg) &empty, options(nostack)) };
-    }
+    // SAFETY: Without an interrupt table no exception can be delivered, and the processor shuts down, which
+    // resets every PC. LIDT reads the 10 bytes of `empty`.
+    unsafe { asm!("lidt [{0}]", "ud2", in(reg) &empty, options(noreturn)) }
 }
 
 /// The time stamp counter.

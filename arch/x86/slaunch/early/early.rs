@@ -8,9 +8,9 @@
 //! (configuration), and only then used:
 //!
 //! 1. [`block`]: the loader block and its launch record;
-//! 2. [`table`]: the launch table (SLRT), and from it the memory of the launch;
+//! 2. [`table`]: the launch table (SLRT), and from it the memory of the launch and the event log;
 //! 3. [`inputs`]: boot parameters, memory map, command line, setup_data, initrd;
-//! 4. [`measure`]: event log and TPM, everything in every active bank;
+//! 4. [`measure`]: everything, in every active bank of the TPM;
 //! 5. the handoff to late/, and on to startup_64 with copies of boot parameters and command line.
 //!
 //! Each step gets what the one before has returned, so none can be left out. Whatever goes wrong ends in
@@ -118,6 +118,9 @@ fn launch(
     let region = table::copy(memory, entry.slrt, &others, &mut work.table)?;
     let checked = table::check(&work.table, region, window, image, entry.boot_params)?;
 
+    let events = measure::attach(memory, checked.own.log)?;
+    *log = Some(checked.own.log);
+
     let origin = inputs::copy_params(memory, &checked.own, entry.boot_params, &mut gift.params)?;
     let line = (&raw const gift.line) as u64;
     let inputs = Inputs::check(
@@ -129,8 +132,6 @@ fn launch(
         &mut work.map,
     )?;
 
-    let events = measure::attach(memory, checked.own.log)?;
-    *log = Some(checked.own.log);
     measure::measure(memory, block, &checked, &inputs, events)?;
 
     // From here on the copy of the boot parameters is the kernel's.

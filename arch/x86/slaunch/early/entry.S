@@ -281,11 +281,11 @@ SYM_CODE_END(slaunch_entry_64)
  */
 	.balign	VECTOR_STUB_SIZE
 SYM_CODE_START_LOCAL(slaunch_vectors)
-	UNWIND_HINT_END_OF_STACK
-	ANNOTATE_NOENDBR
 	.set	vector, 0
 	.rept	IDT_VECTORS
 	.balign	VECTOR_STUB_SIZE
+	UNWIND_HINT_END_OF_STACK
+	ANNOTATE_NOENDBR
 	.if	!((VECTORS_WITH_ERROR_CODE >> vector) & 1)
 	pushq	$0
 	.endif
@@ -304,8 +304,8 @@ SYM_CODE_START_LOCAL(slaunch_exception)
 	leaq	_text(%rip), %rax
 	subq	%rax, %rdx
 	andq	$~15, %rsp
-	call	__pi_slaunch_early_exception
-	ud2
+	pushq	$0			/* No return address: it does not return */
+	jmp	__pi_slaunch_early_exception
 SYM_CODE_END(slaunch_exception)
 
 SYM_CODE_START_LOCAL(slaunch_nmi)

@@ -128,8 +128,8 @@ fn cap(
     let digests = Hasher::new().digest(&banks, &error.code().to_le_bytes());
     for pcr in [Pcr::CODE, Pcr::CONFIG] {
         pcr_extend(&mut tpm, pcr, &digests)?;
-        if let Some(log) = log {
-            append_cap(memory, log, pcr, &digests)?;
+        // What the log does not take is no reason to leave the other PCR open.
+        if log.is_some_and(|log| append_cap(memory, log, pcr, &digests).is_ok()) {
             block.record.events = block.record.events.saturating_add(1);
         }
     }
