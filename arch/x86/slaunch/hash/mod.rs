@@ -4,7 +4,7 @@
 //!
 //! The crate root must have the TPM core as `tpm`, and link `hash.o` (see `Makefile.pi`).
 
-use super::tpm::{Banks, Digests, HashAlg, MultiHash};
+use super::tpm::{Banks, Digests, HashAlg, MultiHash, MAX_DIGEST};
 
 /// Bytes that one algorithm reads before the next one reads them: they stay in the L1 cache meanwhile.
 const CHUNK: usize = 16 * 1024;
@@ -73,7 +73,7 @@ impl Hasher {
         }
     }
 
-    /// Wipes the XMM registers. The states are zeroed by [`MultiHash::finish`].
+    /// Wipes the XMM registers. [`MultiHash::finish`] zeroes the states.
     pub(crate) fn wipe_registers(&self) {
         // SAFETY: Writes registers only, and those only if `with_sse` was called.
         unsafe { slaunch_hash_wipe() };
@@ -122,22 +122,22 @@ impl MultiHash for Hasher {
 
     fn finish(&mut self) -> Digests {
         let mut digests = Digests::capped(&self.banks);
-        let mut sha1 = [0; 20];
-        let mut sha256 = [0; 32];
-        let mut sha384 = [0; 48];
-        let mut sha512 = [0; 64];
-        // SAFETY: The states are valid, and each output has the size of the digest.
-        unsafe {
-            sha1_final(&mut self.sha1, sha1.as_mut_ptr());
-            sha256_final(&mut self.sha256, sha256.as_mut_ptr());
-            sha384_final(&mut self.sha384, sha384.as_mut_ptr());
-            sha512_final(&mut self.sha512, sha512.as_mut_ptr());
+        // One buffer for all, as large as the largest digest.
+        let mut out = [0u8; MAX_DIGEST];
+        for alg in self.banks.iter() {
+            let to = out.as_mut_ptr();
+            // SAFETY: The states are valid, and no digest is larger than the output.
+            unsafe {
+                match alg {
+                    HashAlg::SHA1 => sha1_final(&mut self.sha1, to),
+                    HashAlg::SHA256 => sha256_final(&mut self.sha256, to),
+                    HashAlg::SHA384 => sha384_final(&mut self.sha384, to),
+                    HashAlg::SHA512 => sha512_final(&mut self.sha512, to),
+                    _ => continue,
+                }
+            }
+            digests.set(alg, out.get(..alg.size()).unwrap_or(&[]));
         }
-        // Banks that are not active are not found, and nothing is set.
-        digests.set(HashAlg::SHA1, &sha1);
-        digests.set(HashAlg::SHA256, &sha256);
-        digests.set(HashAlg::SHA384, &sha384);
-        digests.set(HashAlg::SHA512, &sha512);
         digests
     }
 }
