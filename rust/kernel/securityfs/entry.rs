@@ -5,10 +5,7 @@
 use crate::{
     error::from_err_ptr,
     prelude::*,
-    str::{
-        CStr,
-        CStrExt as _, //
-    },
+    str::CStr,
     sync::Arc, //
 };
 
