@@ -223,8 +223,8 @@ debian_packages() {
 				die "the package lists of $p-backports could not be fetched: $APT_REASON" \
 					"all of apt's output: $CACHE/log/apt-update-qemu.log" \
 					"once that is solved: make deps"
-			install private "qemu-system-x86/$p-backports" "qemu-system-common/$p-backports" \
-				"qemu-system-data/$p-backports" "qemu-utils/$p-backports"
+			# -t, not PACKAGE/SUITE: its dependencies (seabios) are needed from there too.
+			install private -t "$p-backports" qemu-system-x86 qemu-utils
 		fi
 	fi
 }

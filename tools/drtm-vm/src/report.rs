@@ -42,6 +42,8 @@ pub struct Report {
     pub tpm_after: Vec<CommandRecord>,
     /// Milliseconds since the start of the run, by milestone.
     pub timings_ms: BTreeMap<&'static str, u64>,
+    /// Instructions executed by all CPUs since reset, by milestone; only when they are counted.
+    pub instructions: BTreeMap<&'static str, u64>,
     /// Names of files that the guest handed over.
     pub files: Vec<String>,
 }
@@ -61,6 +63,7 @@ impl Report {
             tpm_before: BTreeMap::new(),
             tpm_after: Vec::new(),
             timings_ms: BTreeMap::new(),
+            instructions: BTreeMap::new(),
             files: Vec::new(),
         }
     }

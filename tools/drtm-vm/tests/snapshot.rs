@@ -81,7 +81,7 @@ fn faults_reach_the_registers() {
         let mut case = snapshot.case().expect("case");
         case.launch().expect("launch");
         let fault: Fault = fault.parse().expect("fault");
-        case.set_fault(&fault).expect(&format!("{fault:?}"));
+        case.set_fault(&fault).expect("fault staged");
         case
     };
 

@@ -74,7 +74,10 @@ fn command(code: u32, parameters: &[u8]) -> Result<Vec<u8>> {
     response.truncate(n);
     let mut header = Response(&response);
     header.u16()?;
-    ensure!(header.u32()? as usize == n, "{DEVICE}: size of the response");
+    ensure!(
+        header.u32()? as usize == n,
+        "{DEVICE}: size of the response"
+    );
     match header.u32()? {
         0 => Ok(response[10..].to_vec()),
         rc => bail!("{DEVICE}: command {code:#x} failed with {rc:#x}"),

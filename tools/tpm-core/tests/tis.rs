@@ -142,10 +142,12 @@ fn lower_locality_is_seized() {
     assert_eq!(model.active(), Some(2));
     drop(open);
     // Who lost it acknowledges that when it comes back.
+    assert!(model.was_seized(0));
     tis.open(Locality::L0)
         .expect("open")
         .close()
         .expect("close");
+    assert!(!model.was_seized(0));
 }
 
 #[test]

@@ -5,7 +5,9 @@
  */
 #include <linux/linkage.h>
 
+#ifdef SLAUNCH_FUNCTION_SECTIONS
 #undef SYM_FUNC_START
 #define SYM_FUNC_START(name)				\
 	.section .text.name, "ax", @progbits ASM_NL	\
 	SYM_START(name, SYM_L_GLOBAL, SYM_A_ALIGN)
+#endif

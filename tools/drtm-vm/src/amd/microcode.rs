@@ -59,3 +59,18 @@ pub fn clear_gif(gdb: &mut Gdb, cpu: usize, at: u64) -> Result<()> {
     gdb.set_register(cpu, Reg::Efer, efer)?;
     gdb.set_register(cpu, Reg::Rip, rip)
 }
+
+/// Reads the time stamp counter with RDTSC; all registers keep their values. When instructions are
+/// counted (`Config::icount`) QEMU's counter is the number of instructions executed so far, this
+/// one included.
+pub fn time_stamp(gdb: &mut Gdb, cpu: usize, at: u64) -> Result<u64> {
+    const RDTSC: [u8; 2] = [0x0f, 0x31];
+    let saved = [Reg::Rip, Reg::Rax, Reg::Rdx].map(|reg| (reg, gdb.register(cpu, reg)));
+    execute(gdb, cpu, at, &RDTSC, 1)?;
+    let low = gdb.register(cpu, Reg::Rax)? & 0xffff_ffff;
+    let high = gdb.register(cpu, Reg::Rdx)? & 0xffff_ffff;
+    for (reg, value) in saved {
+        gdb.set_register(cpu, reg, value?)?;
+    }
+    Ok(high << 32 | low)
+}

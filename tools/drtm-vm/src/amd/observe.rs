@@ -127,8 +127,10 @@ impl Watch {
         Ok(())
     }
 
-    /// Handles a stop at a breakpoint and leaves the machine ready to run on.
-    pub fn stopped(&mut self, qemu: &mut Qemu, stop: Stop) -> Result<()> {
+    /// Handles a stop at a breakpoint and leaves the machine ready to run on. Returns the name of
+    /// the milestone that the boot processor passed, if any.
+    pub fn stopped(&mut self, qemu: &mut Qemu, stop: Stop) -> Result<Option<&'static str>> {
+        let mut milestone = None;
         let cpu = stop.cpu;
         let rip = qemu.gdb.register(cpu, Reg::Rip)?;
         let real_mode = qemu.gdb.register(cpu, Reg::Cr0)? & CR0_PE == 0;
@@ -139,15 +141,20 @@ impl Watch {
         };
         match self.points.get(&address).copied() {
             Some(Point::SlbStgi) => {
+                milestone = Some("slb-stgi");
                 self.stgi(qemu, cpu, address, "slb")?;
                 self.remove(qemu, Point::SlbStgi)?;
             }
             Some(Point::DlmeEntry) => {
+                milestone = Some("kernel-entry");
                 self.report.dlme_entry = Some(qemu.gdb.registers(cpu)?);
                 self.remove(qemu, Point::DlmeEntry)?;
                 self.watch_kernel(qemu)?;
             }
-            Some(Point::KernelStgi) => self.kernel_stgi(qemu, cpu, address)?,
+            Some(Point::KernelStgi) => {
+                milestone = (cpu == 0).then_some("kernel-stgi");
+                self.kernel_stgi(qemu, cpu, address)?;
+            }
             Some(Point::ApStart) if cpu != 0 && real_mode && rip == 0 => {
                 self.ap_started(qemu, cpu, address)?;
             }
@@ -157,7 +164,7 @@ impl Watch {
             // A CPU does not get past a breakpoint under its feet by running.
             qemu.gdb.step(cpu)?;
         }
-        Ok(())
+        Ok(milestone)
     }
 
     fn stgi(

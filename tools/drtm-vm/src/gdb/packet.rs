@@ -53,7 +53,7 @@ fn unescape(body: &[u8]) -> Vec<u8> {
             b'*' => {
                 let count = bytes.next().map_or(0, |n| n.saturating_sub(29));
                 if let Some(last) = out.last().copied() {
-                    out.extend(std::iter::repeat(last).take(usize::from(count)));
+                    out.extend(std::iter::repeat_n(last, usize::from(count)));
                 }
             }
             other => out.push(*other),

@@ -186,7 +186,7 @@ impl Relay {
         while let Ok(ready) = readable(&[&qemu, &self.swtpm, &self.woken]) {
             let mut alive = true;
             if ready[1] {
-                alive = self.from_swtpm(&mut qemu).unwrap_or(false);
+                alive = self.relay_response(&mut qemu).unwrap_or(false);
                 if !alive {
                     self.shared.swtpm_gone.store(true, Ordering::Relaxed);
                 }
@@ -195,7 +195,7 @@ impl Relay {
                 alive = self.injected().unwrap_or(false);
             }
             if alive && ready[0] {
-                alive = self.from_qemu(&qemu).unwrap_or(false);
+                alive = self.relay_request(&qemu).unwrap_or(false);
             }
             if !alive {
                 return;
@@ -204,7 +204,7 @@ impl Relay {
     }
 
     /// Passes a piece of a response on; false at end of file.
-    fn from_swtpm(&mut self, qemu: &mut UnixStream) -> std::io::Result<bool> {
+    fn relay_response(&mut self, qemu: &mut UnixStream) -> std::io::Result<bool> {
         let mut bytes = [0_u8; 16 * 1024];
         let count = self.swtpm.read(&mut bytes)?;
         qemu.write_all(&bytes[..count])?;
@@ -235,7 +235,7 @@ impl Relay {
     }
 
     /// Passes a piece of a request on; a data descriptor is replaced by one of the model's.
-    fn from_qemu(&mut self, qemu: &UnixStream) -> std::io::Result<bool> {
+    fn relay_request(&mut self, qemu: &UnixStream) -> std::io::Result<bool> {
         let mut bytes = [0_u8; 16 * 1024];
         let mut space = cmsg_space!([RawFd; 4]);
         let (count, received) = {

@@ -231,6 +231,11 @@ impl<B: Backend> Model<B> {
         self.0.borrow().requested.contains(&true)
     }
 
+    /// Whether a locality lost the TPM, and has not acknowledged that.
+    pub fn was_seized(&self, locality: u8) -> bool {
+        self.0.borrow().seized[usize::from(locality)]
+    }
+
     /// How often the TPM was seized.
     pub fn seizures(&self) -> u32 {
         self.0.borrow().seizures

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 //! One machine from reset, or from a snapshot, to its end.
 
+mod progress;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use progress::{unexpected, Event};
 use tempfile::TempDir;
 
 use crate::amd::ap;
+use crate::amd::microcode::time_stamp;
 use crate::amd::observe::Watch;
-use crate::amd::record::{LaunchRecord, SIZE as RECORD_SIZE};
 use crate::amd::skinit::{self, Refusal};
 use crate::amd::slb::Slb;
 use crate::config::Config;
-use crate::console::{guest_files, launch_prompt, GuestFile};
+use crate::console::{launch_prompt, GuestFile};
 use crate::error::{Blame, Error, Result, Side};
-use crate::gdb::{Reg, Stop, SIGTRAP};
+use crate::gdb::{Reg, SIGTRAP};
 use crate::host;
 use crate::outcome::Outcome;
 use crate::qemu::{trace_path, Places, Qemu, Ram};
@@ -22,10 +25,7 @@ use crate::report::Report;
 use crate::staging;
 use crate::tpm::{tis, Bank, CommandRecord, Fault, FaultHook, Proxy, Swtpm, Trigger};
 use crate::trace::{Ipi, IpiKind, IpiTrace};
-use crate::wait::{check_interrupt, Deadline};
-
-/// Pace of the checks while the guest runs.
-const TICK: Duration = Duration::from_millis(20);
+use crate::wait::Deadline;
 
 /// Where a run to the launch instruction got.
 #[derive(Debug)]
@@ -34,13 +34,6 @@ pub enum Reached {
     Skinit,
     /// The run ended before.
     Ended(Outcome),
-}
-
-/// One turn of waiting.
-enum Event {
-    Stopped(Stop),
-    Ended(Outcome),
-    Nothing,
 }
 
 /// A machine. Dropping it ends its processes and removes its files.
@@ -122,6 +115,16 @@ impl Machine {
         self.report.timings_ms.insert(milestone, ms);
     }
 
+    /// Notes the instruction count of a machine that is stopped at a milestone.
+    fn count(&mut self, milestone: &'static str) -> Result<()> {
+        if self.config.icount.is_some() {
+            let at = self.qemu.gdb.register(0, Reg::Rip)?;
+            let count = time_stamp(&mut self.qemu.gdb, 0, at)?;
+            self.report.instructions.insert(milestone, count);
+        }
+        Ok(())
+    }
+
     /// Boots until the guest announces its launch instruction and stands at it.
     pub fn run_to_skinit(&mut self, limit: Duration) -> Result<Reached> {
         let deadline = Deadline::after(limit);
@@ -147,6 +150,7 @@ impl Machine {
         self.report.announced = Some(target);
         self.mark("prompt");
         self.pause()?;
+        self.count("prompt")?;
         self.qemu.gdb.insert_breakpoint(target)?;
         self.qemu.gdb.resume()?;
         self.qemu.console.send(b"\r")?;
@@ -171,6 +175,7 @@ impl Machine {
                     let ipis = self.trace.poll()?;
                     self.follow(&ipis);
                     ap::settle(&mut self.qemu, self.config.cpus, &self.initialised)?;
+                    self.count("skinit")?;
                     return Ok(Reached::Skinit);
                 }
             }
@@ -228,6 +233,7 @@ impl Machine {
         self.report.launch = Some(report);
         self.watch = Some(Watch::start(&mut self.qemu, &slb, self.config.cpus)?);
         self.slb = Some(slb);
+        self.count("launched")?;
         self.mark("launched");
         Ok(())
     }
@@ -250,7 +256,10 @@ impl Machine {
                 Event::Nothing => {}
                 Event::Stopped(stop) => {
                     if let Some(watch) = &mut self.watch {
-                        watch.stopped(&mut self.qemu, stop)?;
+                        if let Some(milestone) = watch.stopped(&mut self.qemu, stop)? {
+                            self.mark(milestone);
+                            self.count(milestone)?;
+                        }
                     }
                     self.qemu.gdb.resume()?;
                 }
@@ -287,131 +296,6 @@ impl Machine {
         match fault {
             Some(fault) => self.set_fault(fault).map_err(|error| self.blame(error)),
             None => Ok(()),
-        }
-    }
-
-    /// One tick: faults that wait, interrupts, stops, ends.
-    fn turn(&mut self, deadline: Deadline) -> Result<Event> {
-        check_interrupt()?;
-        let stop = self.qemu.gdb.wait_stop(TICK)?;
-        if self.trigger.wanted() {
-            staging::remove_tpm(&mut self.qemu.qtest)?;
-            self.trigger.done();
-        }
-        let ipis = self.trace.poll()?;
-        self.follow(&ipis);
-        if let Some(watch) = &mut self.watch {
-            watch.interrupts(&ipis)?;
-        }
-        if let Some(stop) = stop {
-            if stop.signal == SIGTRAP {
-                return Ok(Event::Stopped(stop));
-            }
-            return self.ended(stop).map(Event::Ended);
-        }
-        if self.qemu.process.exited().is_some() {
-            return Err(self.qemu.process.failure("QEMU is gone"));
-        }
-        if let Some(swtpm) = &mut self.swtpm {
-            swtpm.check()?;
-        }
-        if deadline.over() {
-            return self.hang().map(Event::Ended);
-        }
-        Ok(Event::Nothing)
-    }
-
-    /// The machine stopped by itself: shutdown or reset, as QMP tells.
-    fn ended(&mut self, stop: Stop) -> Result<Outcome> {
-        let wait = Deadline::after(Duration::from_secs(5));
-        loop {
-            for event in self.qemu.qmp.events()? {
-                if event["event"] != "SHUTDOWN" {
-                    continue;
-                }
-                if event["data"]["reason"] == "guest-shutdown" {
-                    if let Some(watch) = &mut self.watch {
-                        watch.finish(&mut self.qemu)?;
-                    }
-                    return Ok(Outcome::PoweredOff);
-                }
-                let record = self.record()?;
-                return Ok(Outcome::Reset { record });
-            }
-            if wait.over() {
-                return Err(unexpected(stop));
-            }
-            std::thread::sleep(TICK);
-        }
-    }
-
-    fn hang(&mut self) -> Result<Outcome> {
-        self.pause()?;
-        let mut state = String::new();
-        for cpu in 0..self.config.cpus {
-            let rip = self.qemu.gdb.register(cpu, Reg::Rip)?;
-            let halted = self.qemu.gdb.halted(cpu)?;
-            let halted = if halted { " halted" } else { "" };
-            state += &format!("CPU {cpu} at {rip:#x}{halted}; ");
-        }
-        let text = self.qemu.console.text();
-        let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        state += &format!("last console line: {}", last.unwrap_or("none").trim());
-        Ok(Outcome::Hang {
-            seconds: self.started.elapsed().as_secs(),
-            state,
-            record: self.record()?,
-        })
-    }
-
-    /// The launch record, read from where the launched block keeps it.
-    pub fn record(&mut self) -> Result<Option<LaunchRecord>> {
-        let Some(at) = self.slb.as_ref().and_then(|slb| {
-            let offset = slb.record_offset()?;
-            Some(slb.base + offset as u64)
-        }) else {
-            return Ok(None);
-        };
-        let bytes = self.qemu.qtest.read(at, RECORD_SIZE)?;
-        Ok(LaunchRecord::parse(&bytes))
-    }
-
-    /// An error, blamed on the process whose death is behind it if there is one.
-    fn blame(&mut self, error: Error) -> Outcome {
-        let swtpm = self.swtpm.as_mut().and_then(|swtpm| swtpm.check().err());
-        if self.qemu.process.exited().is_some() {
-            return self.qemu.process.failure(&error.what).into();
-        }
-        match swtpm {
-            Some(gone) => gone.into(),
-            None => error.into(),
-        }
-    }
-
-    /// Completes the report and writes the results.
-    fn conclude(&mut self, outcome: &Outcome) {
-        self.mark("end");
-        self.qemu.console.drain();
-        self.qemu.files.drain();
-        self.files = guest_files(&self.qemu.files.bytes());
-        let report = &mut self.report;
-        report.outcome = Some(outcome.clone());
-        report.summary = outcome.summary();
-        report.files = self.files.iter().map(|file| file.name.clone()).collect();
-        report.after_launch = self.watch.as_ref().map(|watch| watch.report().clone());
-        let records = self.proxy.as_ref().map(Proxy::records).unwrap_or_default();
-        let split = self.launched_commands.unwrap_or(records.len());
-        let (before, after) = records.split_at(split.min(records.len()));
-        report.tpm_after = after.to_vec();
-        report.tpm_before.clear();
-        for record in before {
-            let name = format!("{:#x}", record.code);
-            *report.tpm_before.entry(name).or_default() += 1;
-        }
-        if let Some(out) = self.config.out.clone() {
-            if let Err(error) = self.report.write(&out, &self.files) {
-                self.report.remarks.push(error.to_string());
-            }
         }
     }
 
@@ -497,11 +381,4 @@ impl Machine {
     pub fn swtpm(&mut self) -> Option<&mut Swtpm> {
         self.swtpm.as_mut()
     }
-}
-
-fn unexpected(stop: Stop) -> Error {
-    Error::new(
-        Side::Model,
-        format!("QEMU stopped for an unknown reason: {stop:?}"),
-    )
 }
