@@ -140,7 +140,9 @@ impl MleHeader {
 
 /// Finds the header in `image`: its offset, and what it says.
 ///
-/// The whole image is searched, at the header's alignment, to be sure that there is one only.
+/// All that is measured is searched, at the header's alignment, to be sure that there is one
+/// header only. What follows is not looked at: there, behind the image, the decompressor leaves
+/// parts of the file, in which the header may show a second time.
 ///
 /// # Errors
 ///
@@ -148,19 +150,25 @@ impl MleHeader {
 /// two, [`Error::MleBounds`] as for [`MleHeader::parse_at`] and [`MleHeader::fits`].
 pub fn find(image: &[u8]) -> Result<(usize, MleHeader), Error> {
     let mut found = None;
+    let mut end = image.len();
     let first = UUID_SCRAMBLED[0] ^ SCRAMBLE;
     let mut offset: usize = 0;
     for word in Records::<ALIGNMENT>::new(image) {
-        let is_here = u32::from_le_bytes(word) == first && uuid_at(image, offset);
-        if is_here && found.replace(offset).is_some() {
-            return Err(Error::MleDuplicate);
+        if offset >= end {
+            break;
+        }
+        if u32::from_le_bytes(word) == first && uuid_at(image, offset) {
+            if found.is_some() {
+                return Err(Error::MleDuplicate);
+            }
+            let header = MleHeader::parse_at(image, offset)?;
+            header.fits(u64::try_from(image.len()).map_err(|_| Error::MleBounds)?)?;
+            end = usize::try_from(header.mle_end).map_err(|_| Error::MleBounds)?;
+            found = Some((offset, header));
         }
         offset = offset.saturating_add(ALIGNMENT);
     }
-    let offset = found.ok_or(Error::MleHeader)?;
-    let header = MleHeader::parse_at(image, offset)?;
-    header.fits(u64::try_from(image.len()).map_err(|_| Error::MleBounds)?)?;
-    Ok((offset, header))
+    found.ok_or(Error::MleHeader)
 }
 
 /// How often the UUID occurs in `image`, at whatever alignment. A loader may search bytewise, so
