@@ -17,6 +17,7 @@ pub(crate) struct Ktap {
     planned: usize,
     done: usize,
     failed: usize,
+    skipped: usize,
 }
 
 impl Ktap {
@@ -28,6 +29,7 @@ impl Ktap {
             planned,
             done: 0,
             failed: 0,
+            skipped: 0,
         }
     }
 
@@ -37,7 +39,10 @@ impl Ktap {
         let n = self.done;
         match outcome {
             Ok(Outcome::Ok) => println!("ok {n} {name}"),
-            Ok(Outcome::Skip(why)) => println!("ok {n} {name} # SKIP {why}"),
+            Ok(Outcome::Skip(why)) => {
+                self.skipped += 1;
+                println!("ok {n} {name} # SKIP {why}");
+            }
             Err(e) => {
                 self.failed += 1;
                 println!("# {name}: {e:#}");
@@ -50,9 +55,10 @@ impl Ktap {
     pub(crate) fn finish(self) {
         let missing = self.planned.saturating_sub(self.done);
         println!(
-            "# Totals: pass:{} fail:{}",
-            self.done - self.failed,
-            self.failed + missing
+            "# Totals: pass:{} fail:{} skip:{}",
+            self.done - self.failed - self.skipped,
+            self.failed + missing,
+            self.skipped
         );
     }
 }

@@ -147,13 +147,17 @@ pub fn image_as_loaded(file: &[u8]) -> Result<Vec<u8>> {
         "the image ends at {end:#x}, past the unpacked file: its digest would depend on old memory"
     );
     memory.truncate(end);
+    ensure!(
+        find_all(&memory, &MLE_UUID).count() == 1,
+        "the MLE UUID occurs more than once in what is measured"
+    );
     Ok(memory)
 }
 
-/// Offset of the one MLE header in the image.
-fn mle_header(image: &[u8]) -> Result<usize> {
-    let mut all = find_all(image, &MLE_UUID);
-    let at = all.next().context("no MLE header in the kernel image")?;
-    ensure!(all.next().is_none(), "the MLE UUID occurs more than once");
-    Ok(at)
+/// Offset of the MLE header in the image. Behind the image may be another, in what is left of
+/// the unpacked file.
+fn mle_header(memory: &[u8]) -> Result<usize> {
+    find_all(memory, &MLE_UUID)
+        .next()
+        .context("no MLE header in the kernel image")
 }
