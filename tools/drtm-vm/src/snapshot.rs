@@ -113,29 +113,53 @@ impl Snapshot {
                 None => error,
             });
         }
+        activate(&mut machine)?;
         // The variable store is open in QEMU by now; the directory may go.
         drop(dir);
         Ok(machine)
     }
 }
 
+/// Two bytes of code on which the boot processor can run without getting anywhere.
+const JUMP_TO_ITSELF: [u8; 2] = [0xeb, 0xfe];
+
 /// Brings QEMU from its state "stopped by the debugger", which it cannot load again, to "paused":
 /// the boot processor runs on the spot for a moment.
 fn park(machine: &mut Machine) -> Result<()> {
-    const JUMP_TO_ITSELF: [u8; 2] = [0xeb, 0xfe];
     let status = machine.qemu.qmp.command("query-status", Value::Null)?;
     if status["status"] != "debug" {
         return Ok(());
     }
+    on_the_spot(machine, |machine| {
+        let gdb = &mut machine.qemu.gdb;
+        gdb.resume()?;
+        gdb.interrupt()?;
+        match gdb.wait_stop(Duration::from_secs(10))? {
+            Some(_) => Ok(()),
+            None => Err(Error::new(Side::Qemu, "QEMU does not stop when asked to")),
+        }
+    })
+}
+
+/// Makes a loaded machine take possession of its disks: QEMU does that at its own "cont" only, not
+/// when the debugger lets it run, and aborts when the flash is written to before.
+fn activate(machine: &mut Machine) -> Result<()> {
+    on_the_spot(machine, |machine| {
+        machine.qemu.qmp.command("cont", Value::Null)?;
+        machine.qemu.qmp.command("stop", Value::Null)?;
+        Ok(())
+    })
+}
+
+/// Lets the machine run for a moment, in `run`, with its boot processor held where it is.
+fn on_the_spot(machine: &mut Machine, run: impl FnOnce(&mut Machine) -> Result<()>) -> Result<()> {
     let at = machine.register(Reg::Rip)?;
-    let gdb = &mut machine.qemu.gdb;
-    let saved = gdb.read(0, at, JUMP_TO_ITSELF.len())?;
-    gdb.write(0, at, &JUMP_TO_ITSELF)?;
-    gdb.resume()?;
-    gdb.interrupt()?;
-    let stop = gdb.wait_stop(Duration::from_secs(10))?;
-    gdb.write(0, at, &saved)?;
-    if stop.is_none() || gdb.register(0, Reg::Rip)? != at {
+    let saved = machine.qemu.gdb.read(0, at, JUMP_TO_ITSELF.len())?;
+    machine.qemu.gdb.write(0, at, &JUMP_TO_ITSELF)?;
+    let result = run(machine);
+    machine.qemu.gdb.write(0, at, &saved)?;
+    result?;
+    if machine.register(Reg::Rip)? != at {
         return Err(Error::new(
             Side::Model,
             "the boot processor takes interrupts at SKINIT and cannot be frozen there",

@@ -116,7 +116,7 @@ fn plain_boot_is_unchanged() {
     assert!(run.report.launch.is_none());
     assert!(run.file("eventlog.bin").is_none());
     let state = run.text("state.txt");
-    assert!(state.contains("not launched"), "{state}");
+    assert!(state.contains("launched: no\n"), "{state}");
     assert_eq!(run.pcr("sha256", 17), "ff".repeat(32));
     assert!(!run.text("iomem.txt").to_lowercase().contains("slaunch"));
 }
@@ -134,7 +134,7 @@ fn on_without_skinit_boots_and_says_why() {
     assert!(run.report.launch.is_none());
     let state = run.text("state.txt");
     assert!(
-        state.contains("not launched") && state.to_uppercase().contains("SKINIT"),
+        state.contains("launched: no\n") && state.to_uppercase().contains("SKINIT"),
         "{state}"
     );
     assert!(run.console.contains("slaunch:"), "{}", run.tail());
@@ -172,7 +172,7 @@ fn on_without_tpm_boots_and_says_why() {
     assert!(run.console.contains("Linux version"), "{}", run.tail());
     let state = run.text("state.txt");
     assert!(
-        state.contains("not launched") && state.contains("TPM"),
+        state.contains("launched: no\n") && state.contains("TPM"),
         "{state}"
     );
 }
