@@ -207,7 +207,7 @@ fn slrt_above_four_gib() {
 #[test]
 fn slrt_straddling_four_gib() {
     slrt_at(&[Error::RegionStraddle4Gb, Error::RegionAbove4Gb], |_| {
-        FOUR_GIB - 16
+        FOUR_GIB - 8
     });
 }
 
@@ -571,7 +571,12 @@ fn setup_data_beyond_memory() {
 #[test]
 fn setup_data_too_long() {
     setup_data(
-        &[Error::OutOfRam, Error::SetupDataNode, Error::SetupDataType],
+        &[
+            Error::OutOfRam,
+            Error::RegionOverlap,
+            Error::SetupDataNode,
+            Error::SetupDataType,
+        ],
         u32::MAX,
         |_| 0,
     );

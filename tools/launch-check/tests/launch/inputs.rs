@@ -62,10 +62,10 @@ fn position(bytes: &[u8], text: &[u8]) -> usize {
 #[test]
 fn byte_of_the_loader_block() {
     shows_in(&[SLB], &[17], |machine| {
-        // The last measured byte is in its padding or constants; it changes no code.
+        // Reserved in its header: measured and not used. (A changed constant of the hash
+        // function would make it log a wrong digest of itself, and the replay tell.)
         let block = machine.block().unwrap();
-        let place = block.base + u64::from(block.length()) - 1;
-        flip(machine, place);
+        flip(machine, block.base + 6);
     });
 }
 
