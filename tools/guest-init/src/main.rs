@@ -50,7 +50,7 @@ pub(crate) fn option(cmdline: &str, key: &str) -> Option<String> {
         .filter_map(|word| word.split_once('='))
         .filter(|(k, _)| *k == key)
         .map(|(_, v)| v.to_owned())
-        .last()
+        .next_back()
 }
 
 fn run() -> Result<()> {

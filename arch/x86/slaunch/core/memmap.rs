@@ -176,10 +176,8 @@ impl<'a> MemMap<'a> {
     ) -> Result<Self, Error> {
         let mut map = Self::new(slots);
         let step = u64::from(desc_size);
-        if desc_version != DESCRIPTOR_VERSION
-            || desc_size < MIN_DESCRIPTOR_SIZE
-            || desc_size > MAX_DESCRIPTOR_SIZE
-        {
+        let sizes = MIN_DESCRIPTOR_SIZE..=MAX_DESCRIPTOR_SIZE;
+        if desc_version != DESCRIPTOR_VERSION || !sizes.contains(&desc_size) {
             return Err(Error::MemoryMapInvalid);
         }
         let mut at = region.base();

@@ -6,8 +6,10 @@
 #include <linux/linkage.h>
 
 #ifdef SLAUNCH_FUNCTION_SECTIONS
+.macro slaunch_func_start name
+	.section .text.\name, "ax", @progbits
+	SYM_START(\name, SYM_L_GLOBAL, SYM_A_ALIGN)
+.endm
 #undef SYM_FUNC_START
-#define SYM_FUNC_START(name)				\
-	.section .text.name, "ax", @progbits ASM_NL	\
-	SYM_START(name, SYM_L_GLOBAL, SYM_A_ALIGN)
+#define SYM_FUNC_START(name)	slaunch_func_start name
 #endif

@@ -11,7 +11,10 @@ use crate::common::{config, initrd, kernel, Run, LAUNCH};
 
 /// The banks, in the spelling of tpm2_eventlog.
 fn names(banks: &[Bank]) -> Vec<String> {
-    banks.iter().map(|b| format!("{b:?}").to_lowercase()).collect()
+    banks
+        .iter()
+        .map(|b| format!("{b:?}").to_lowercase())
+        .collect()
 }
 
 /// `tpm2_eventlog` reads the log without complaint and computes the PCRs that the TPM has.
@@ -42,7 +45,11 @@ fn cross_check(run: &Run, banks: &[Bank]) {
                 .find_map(|line| line.trim().strip_prefix(&format!("{pcr} ")))
                 .and_then(|rest| rest.split("0x").nth(1))
                 .unwrap_or_else(|| panic!("tpm2_eventlog computed no PCR {pcr}:\n{text}"));
-            assert_eq!(value.to_lowercase(), run.pcr(&bank, pcr), "{bank} PCR {pcr}");
+            assert_eq!(
+                value.to_lowercase(),
+                run.pcr(&bank, pcr),
+                "{bank} PCR {pcr}"
+            );
         }
     }
 }
@@ -67,10 +74,13 @@ fn good_launch(cpus: usize, memory_mib: u64, banks: &[Bank]) {
     assert!(verdict.good(), "{verdict}");
     cross_check(&run, banks);
 
-    let online = format!("# cpus: present {0}, online {0}", match cpus {
-        1 => "0".to_owned(),
-        n => format!("0-{}", n - 1),
-    });
+    let online = format!(
+        "# cpus: present {0}, online {0}",
+        match cpus {
+            1 => "0".to_owned(),
+            n => format!("0-{}", n - 1),
+        }
+    );
     assert!(run.console.contains(&online), "{}", run.tail());
 
     // Every processor has ended the launch state, the boot processor too.
