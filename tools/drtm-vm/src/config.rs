@@ -54,6 +54,9 @@ pub struct Config {
     pub cpu: String,
     /// Count instructions: one takes `2^n` ns of guest time. One host thread for all CPUs.
     pub icount: Option<u8>,
+    /// Offset of `startup_64` in the kernel's image, for a milestone where the launch ends and the
+    /// boot goes on as any other.
+    pub startup: Option<u64>,
     /// More QEMU arguments.
     pub extra: Vec<String>,
     /// Treat what silicon leaves undefined or unchecked in SKINIT as ill-formed.
@@ -81,6 +84,7 @@ impl Default for Config {
             tpm: true,
             cpu: "max,+skinit,x-force-features=on".into(),
             icount: None,
+            startup: None,
             extra: Vec::new(),
             strict: true,
             out: None,

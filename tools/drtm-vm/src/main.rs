@@ -76,6 +76,9 @@ struct Boot {
     /// Count instructions: each takes 2^N ns of guest time.
     #[arg(long, value_name = "N")]
     icount: Option<u8>,
+    /// Offset of startup_64 in the kernel's image (see System.map), noted as a milestone.
+    #[arg(long, value_name = "BYTES", requires = "icount")]
+    startup: Option<u64>,
     /// Use QEMU's BIOS instead of UEFI firmware (for multiboot payloads).
     #[arg(long)]
     bios: bool,
@@ -119,6 +122,7 @@ fn boot(options: Boot) -> anyhow::Result<ExitCode> {
         banks: options.banks,
         tpm: !options.no_tpm,
         icount: options.icount,
+        startup: options.startup,
         extra: options.qemu,
         strict: !options.lenient,
         out: options.out,

@@ -130,7 +130,8 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
         None => command.args(["-accel", "tcg,thread=multi"]),
         Some(shift) => {
             command.args(["-accel", "tcg,thread=single", "-icount"]);
-            command.arg(format!("shift={shift},sleep=off"))
+            // With sleep=off QEMU would skip to the next timer at every stop of the debugger.
+            command.arg(format!("shift={shift},sleep=on"))
         }
     };
     command.args(["-cpu", &config.cpu]);

@@ -11,6 +11,7 @@ use super::ap;
 use super::dlme::{find_stgi, measured_size, parse_dl_info, Dlme, KERNEL_VIRTUAL};
 use super::microcode::{clear_gif, CR0_PE};
 use super::slb::Slb;
+use crate::config::Config;
 use crate::error::{Blame, Error, Result, Side};
 use crate::gdb::{Reg, RegisterFile, Stop};
 use crate::qemu::Qemu;
@@ -67,6 +68,7 @@ pub struct WatchReport {
 enum Point {
     SlbStgi,
     DlmeEntry,
+    Startup64,
     KernelStgi,
     ApStart,
 }
@@ -75,6 +77,7 @@ enum Point {
 #[derive(Debug)]
 pub struct Watch {
     cpus: usize,
+    startup: Option<u64>,
     points: BTreeMap<u64, Point>,
     report: WatchReport,
     ended: Vec<usize>,
@@ -82,9 +85,10 @@ pub struct Watch {
 
 impl Watch {
     /// Starts watching: `slb` is about to run.
-    pub fn start(qemu: &mut Qemu, slb: &Slb, cpus: usize) -> Result<Self> {
+    pub fn start(qemu: &mut Qemu, slb: &Slb, config: &Config) -> Result<Self> {
         let mut watch = Watch {
-            cpus,
+            cpus: config.cpus,
+            startup: config.startup,
             points: BTreeMap::new(),
             report: WatchReport::default(),
             ended: Vec::new(),
@@ -150,6 +154,10 @@ impl Watch {
                 self.report.dlme_entry = Some(qemu.gdb.registers(cpu)?);
                 self.remove(qemu, Point::DlmeEntry)?;
                 self.watch_kernel(qemu)?;
+            }
+            Some(Point::Startup64) => {
+                milestone = Some("startup_64");
+                self.remove(qemu, Point::Startup64)?;
             }
             Some(Point::KernelStgi) => {
                 milestone = (cpu == 0).then_some("kernel-stgi");
@@ -240,6 +248,9 @@ impl Watch {
                 Side::Guest,
                 "the measured kernel holds no STGI, so it cannot end the SKINIT state",
             ));
+        }
+        if let Some(offset) = self.startup {
+            self.add(qemu, dlme.base.wrapping_add(offset), Point::Startup64)?;
         }
         for offset in found {
             self.add(qemu, dlme.base + offset, Point::KernelStgi)?;

@@ -231,7 +231,7 @@ impl Machine {
             ));
         }
         self.report.launch = Some(report);
-        self.watch = Some(Watch::start(&mut self.qemu, &slb, self.config.cpus)?);
+        self.watch = Some(Watch::start(&mut self.qemu, &slb, &self.config)?);
         self.slb = Some(slb);
         self.count("launched")?;
         self.mark("launched");
