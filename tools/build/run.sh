@@ -30,6 +30,10 @@ main() {
 		--out "$RUN" ||
 		die "the machine did not come through the launch" "its console: $RUN/serial.log"
 	say BOOT "done in $(elapsed $((SECONDS - START)))"
+	if grep -qx 'launched: no' "$RUN/state.txt" 2> /dev/null; then
+		die "the kernel booted without a launch: $(sed -n 's/^reason: //p' "$RUN/state.txt")" \
+			"what the stub said is in $RUN/serial.log"
+	fi
 	"$OUT/bin/launch-check" verdict "$RUN" --kernel "$KERNEL" --initrd "$INITRD"
 }
 
