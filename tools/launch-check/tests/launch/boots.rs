@@ -186,3 +186,19 @@ fn on_without_tpm_boots_and_says_why() {
         "{state}"
     );
 }
+
+/// The unit tests inside the kernel, run at boot.
+#[test]
+fn unit_tests_in_the_kernel() {
+    let config = Config {
+        append: "console=ttyS0 kunit.enable=1 kunit.filter_glob=rust_*".into(),
+        ..config()
+    };
+    let run = Run::boot(&config);
+    assert!(
+        run.console.contains("ok 1 rust_kernel_securityfs"),
+        "{}",
+        run.tail()
+    );
+    assert!(!run.console.contains("not ok "), "{}", run.tail());
+}
