@@ -5,8 +5,8 @@
 # the event log and judge it (`make run`).
 #
 # Everything the run leaves is in out/run: serial.log (the console),
-# eventlog.bin, pcrs.json, report.json. Settings: CPUS, MEMORY (MiB), BANKS,
-# CMDLINE (added to the kernel's).
+# eventlog.bin, pcrs.json, report.json. Settings: CPUS, MEMORY (MiB), TPM (its
+# interface), TPM_VERSION, BANKS, CMDLINE (added to the kernel's).
 
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
@@ -27,6 +27,7 @@ main() {
 	"$OUT/bin/drtm-vm" boot --kernel "$KERNEL" --initrd "$INITRD" \
 		--append "console=ttyS0 slaunch=on,wait${CMDLINE:+ $CMDLINE}" \
 		${CPUS:+--cpus "$CPUS"} ${MEMORY:+--memory "$MEMORY"} ${BANKS:+--banks "$BANKS"} \
+		${TPM:+--tpm "$TPM"} ${TPM_VERSION:+--tpm-version "$TPM_VERSION"} \
 		--out "$RUN" ||
 		die "the machine did not come through the launch" "its console: $RUN/serial.log"
 	say BOOT "done in $(elapsed $((SECONDS - START)))"

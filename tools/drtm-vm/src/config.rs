@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::tpm::Bank;
+use crate::error::{Error, Result, Side};
+use crate::tpm::{Bank, TpmInterface, TpmVersion};
 
 /// Firmware of the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,10 +47,14 @@ pub struct Config {
     pub cpus: usize,
     /// Memory in MiB.
     pub memory_mib: u64,
-    /// Active PCR banks.
+    /// Active PCR banks of a TPM 2.0. A TPM 1.2 has SHA-1, whatever this says.
     pub banks: Vec<Bank>,
     /// Whether there is a TPM at all.
     pub tpm: bool,
+    /// The TPM's register interface.
+    pub tpm_interface: TpmInterface,
+    /// The TPM's family.
+    pub tpm_version: TpmVersion,
     /// QEMU CPU model with features.
     pub cpu: String,
     /// Count instructions: one takes `2^n` ns of guest time. One host thread for all CPUs.
@@ -82,6 +87,8 @@ impl Default for Config {
             memory_mib: 512,
             banks: vec![Bank::Sha256],
             tpm: true,
+            tpm_interface: TpmInterface::default(),
+            tpm_version: TpmVersion::default(),
             cpu: "max,+skinit,x-force-features=on".into(),
             icount: None,
             startup: None,
@@ -95,6 +102,29 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The machine as it is built: a TPM 1.2 has one bank. An error for what cannot be built.
+    pub(crate) fn settled(&self) -> Result<Self> {
+        let refuse = |what: &str| Err(Error::new(Side::Host, what));
+        if self.cpus == 0 || self.cpus > 64 {
+            return refuse("1 to 64 CPUs are supported");
+        }
+        let mut config = self.clone();
+        if config.tpm_version == TpmVersion::V1_2 {
+            if config.tpm_interface != TpmInterface::Tis {
+                return refuse(
+                    "a TPM 1.2 has no Command Response Buffer: the interface must be tis",
+                );
+            }
+            config.banks = vec![Bank::Sha1];
+        }
+        Ok(config)
+    }
+
+    /// Whether the TPM's registers are the model's own.
+    pub(crate) fn own_crb(&self) -> bool {
+        self.tpm && self.tpm_interface == TpmInterface::Crb
+    }
+
     /// Where q35 ends the memory below 4 GiB.
     pub fn low_memory_end(&self) -> u64 {
         let bytes = self.memory_mib << 20;

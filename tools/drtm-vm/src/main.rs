@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use drtm_vm::{host, wait, Bank, Config, Fault, Firmware, Machine, Outcome};
+use drtm_vm::{
+    host, wait, Bank, Config, Fault, Firmware, Machine, Outcome, TpmInterface, TpmVersion,
+};
 
 /// A machine model that drives QEMU and swtpm through a dynamic launch.
 #[derive(Debug, Parser)]
@@ -46,13 +48,14 @@ struct Boot {
     /// Memory in MiB.
     #[arg(long, value_name = "M", default_value_t = 512)]
     memory: u64,
-    /// Active PCR banks.
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "sha256"
-    )]
+    /// Register interface of the TPM: tis, crb, or qemu-crb (locality 0 only).
+    #[arg(long, value_name = "INTERFACE", default_value_t)]
+    tpm: TpmInterface,
+    /// Family of the TPM: 1.2 (tis only) or 2.0.
+    #[arg(long, value_name = "VERSION", default_value_t)]
+    tpm_version: TpmVersion,
+    /// Active PCR banks [default: sha256; sha1 with TPM 1.2, which has no other].
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
     banks: Vec<Bank>,
     /// Directory for serial.log, report.json and the files that the guest hands over.
     #[arg(long, value_name = "DIR")]
@@ -60,8 +63,8 @@ struct Boot {
     /// Seconds for the whole run.
     #[arg(long, value_name = "S", default_value_t = 180)]
     timeout: u64,
-    /// A TPM fault staged at the launch: absent, locality=N, or
-    /// error=RC|short=BYTES|delay=MS|busy|vanish with options ,cc=CODE ,skip=N ,count=N.
+    /// A TPM fault staged at the launch, such as absent, busy or error=0x922,cc=0x182; the README
+    /// lists them.
     #[arg(long, value_name = "FAULT")]
     fault: Option<Fault>,
     /// Build the machine without a TPM.
@@ -112,15 +115,33 @@ fn check() -> ExitCode {
     code
 }
 
+/// The banks that were asked for, or the usual ones.
+fn banks(options: &Boot) -> anyhow::Result<Vec<Bank>> {
+    let usual = match options.tpm_version {
+        TpmVersion::V1_2 => Bank::Sha1,
+        TpmVersion::V2_0 => Bank::Sha256,
+    };
+    if options.banks.is_empty() {
+        return Ok(vec![usual]);
+    }
+    if options.tpm_version == TpmVersion::V1_2 && options.banks != [Bank::Sha1] {
+        anyhow::bail!("a TPM 1.2 has the bank sha1 only");
+    }
+    Ok(options.banks.clone())
+}
+
 fn boot(options: Boot) -> anyhow::Result<ExitCode> {
+    let banks = banks(&options)?;
     let mut config = Config {
         kernel: options.kernel,
         initrd: options.initrd,
         append: options.append,
         cpus: options.cpus,
         memory_mib: options.memory,
-        banks: options.banks,
+        banks,
         tpm: !options.no_tpm,
+        tpm_interface: options.tpm,
+        tpm_version: options.tpm_version,
         icount: options.icount,
         startup: options.startup,
         extra: options.qemu,

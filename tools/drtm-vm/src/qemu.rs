@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::acpi;
 use crate::config::{Config, Firmware};
 use crate::console::Port;
 use crate::error::{Blame, Error, Result, Side};
@@ -12,12 +13,16 @@ use crate::gdb::Gdb;
 use crate::process::Process;
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
+use crate::tpm::{crb, TpmInterface};
 use crate::wait::{connect, Deadline};
 
 /// Name of the QEMU program.
 pub const PROGRAM: &str = "qemu-system-x86_64";
 /// Time allowed for QEMU to open its sockets.
 const START: Duration = Duration::from_secs(30);
+
+/// PCI device and function of the window that is the TPM's registers with the model's CRB.
+pub const CRB_FUNCTION: (u32, u32) = (0x1e, 1);
 
 /// Where guest memory lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +57,10 @@ pub struct Qemu {
 pub struct Places<'a> {
     /// Directory of sockets and private copies.
     pub dir: &'a Path,
-    /// Control socket of the TPM proxy.
+    /// Control socket of the TPM proxy, if QEMU has the TPM's registers.
     pub tpm: Option<&'a Path>,
+    /// The registers of the model's own TPM.
+    pub crb: Option<&'a Path>,
     /// Guest memory.
     pub ram: Ram,
     /// Variable store image already in `dir`, if any.
@@ -178,11 +185,7 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
             copy.display()
         ));
     }
-    if let Some(tpm) = places.tpm {
-        socket_client(command, "tpmctrl", tpm);
-        command.args(["-tpmdev", "emulator,id=tpm0,chardev=tpmctrl"]);
-        command.args(["-device", "tpm-tis,tpmdev=tpm0"]);
-    }
+    tpm_arguments(command, config, places)?;
     command.arg("-kernel").arg(&config.kernel);
     if let Some(initrd) = &config.initrd {
         command.arg("-initrd").arg(initrd);
@@ -194,6 +197,44 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
         command.args(["-incoming", "defer"]);
     }
     command.args(&config.extra);
+    Ok(())
+}
+
+fn tpm_arguments(command: &mut Command, config: &Config, places: &Places<'_>) -> Result<()> {
+    if let Some(tpm) = places.tpm {
+        socket_client(command, "tpmctrl", tpm);
+        command.args(["-tpmdev", "emulator,id=tpm0,chardev=tpmctrl"]);
+        let device = match config.tpm_interface {
+            TpmInterface::Tis => "tpm-tis",
+            TpmInterface::Crb | TpmInterface::QemuCrb => "tpm-crb",
+        };
+        command.args(["-device", &format!("{device},tpmdev=tpm0")]);
+    }
+    if let Some(window) = places.crb {
+        command.arg("-object").arg(format!(
+            "memory-backend-file,id=crb,size={:#x},share=on,mem-path={}",
+            crb::SIZE,
+            window.display()
+        ));
+        // Function 1 of a slot without a function 0: nobody who enumerates the bus finds it. As a
+        // master it does not stand in the way of a snapshot.
+        let (device, function) = CRB_FUNCTION;
+        command.arg("-device").arg(format!(
+            "ivshmem-plain,memdev=crb,master=on,addr={device:x}.{function}"
+        ));
+        let base = crb::registers::BASE;
+        let control = u64::from(base) + crb::registers::CTRL_REQ as u64;
+        let size = (crb::registers::LOCALITIES * crb::registers::PAGE) as u32;
+        for (name, table) in [
+            ("tpm2.aml", acpi::tpm2(control)),
+            ("tpm-ssdt.aml", acpi::tpm_device(base, size)),
+        ] {
+            let path = places.dir.join(name);
+            std::fs::write(&path, table).blame(Side::Host, path.display())?;
+            command.arg("-acpitable");
+            command.arg(format!("file={}", path.display()));
+        }
+    }
     Ok(())
 }
 

@@ -2,7 +2,8 @@
 //! A machine frozen at its launch instruction, from which many cases start.
 //!
 //! Guest memory stays in a file that every case maps privately, so that starting a case copies
-//! nothing; the rest of the machine, the TPM's state among it, is a QEMU migration stream.
+//! nothing; the rest of the machine, the TPM's state among it, is a QEMU migration stream. Only a
+//! TPM whose registers are the model's own is no part of QEMU: its state and registers are files.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::config::Config;
 use crate::error::{Blame, Error, Result, Side};
 use crate::gdb::Reg;
 use crate::host;
-use crate::machine::{Machine, Reached};
+use crate::machine::{Frozen, Machine, Reached};
 use crate::outcome::Outcome;
 use crate::qemu::Ram;
 use crate::qmp::Qmp;
@@ -35,9 +36,18 @@ impl Snapshot {
     /// Boots `config` to its launch instruction and freezes it there. `Err` holds the outcome when
     /// the machine ended before, or the failure.
     pub fn take(config: &Config) -> std::result::Result<Self, Outcome> {
+        Self::take_with(config, |_| Ok(()))
+    }
+
+    /// As [`Snapshot::take`], with something done to the machine before its first instruction.
+    pub fn take_with(
+        config: &Config,
+        prepare: impl FnOnce(&mut Machine) -> Result<()>,
+    ) -> std::result::Result<Self, Outcome> {
         let dir = host::directory(config.memory_mib << 20)?;
         let ram = dir.path().join("ram");
         let mut machine = Machine::build(config, Ram::Shared(ram), None)?;
+        prepare(&mut machine)?;
         match machine.run_to_skinit(config.limit)? {
             Reached::Skinit => {}
             Reached::Ended(outcome) => return Err(outcome),
@@ -74,6 +84,7 @@ impl Snapshot {
         if vars.exists() {
             std::fs::copy(&vars, self.vars()).blame(Side::Host, vars.display())?;
         }
+        machine.save_tpm(self.dir.path())?;
         Ok(())
     }
 
@@ -104,7 +115,11 @@ impl Snapshot {
         if self.vars().exists() {
             std::fs::copy(self.vars(), &vars).blame(Side::Host, vars.display())?;
         }
-        let mut machine = Machine::build(&config, Ram::CopyOf(self.ram()), Some(&vars))?;
+        let frozen = Frozen {
+            vars: &vars,
+            dir: self.dir.path(),
+        };
+        let mut machine = Machine::build(&config, Ram::CopyOf(self.ram()), Some(&frozen))?;
         if let Err(error) = self.load(&mut machine.qemu.qmp) {
             // A QEMU that refuses a state exits; what it said is the better message.
             std::thread::sleep(Duration::from_millis(100));

@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::error::{Blame, Error, Result, Side};
 use crate::gdb::{Reg, RegisterFile, GENERAL};
 use crate::qemu::Qemu;
-use crate::tpm::Proxy;
+use crate::tpm::access::active_localities;
+use crate::tpm::{Proxy, TpmInterface};
 
 /// `SKINIT EAX`
 const SKINIT: [u8; 3] = [0x0f, 0x01, 0xde];
@@ -25,8 +26,6 @@ const EFLAGS_VM: u64 = 1 << 17;
 const DESCRIPTORS: [u8; 16] = [
     0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, 0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0,
 ];
-/// Access registers of the TPM's localities; bit 5 says that the locality is active.
-const TIS_BASE: u64 = 0xfed4_0000;
 
 /// Why SKINIT was not executed.
 #[derive(Debug, Clone)]
@@ -175,28 +174,17 @@ fn read_block(
     }
 }
 
-/// Localities of the TPM that are active, by their access registers.
-pub fn active_localities(qemu: &mut Qemu) -> Result<Vec<u8>> {
-    let mut active = Vec::new();
-    for locality in 0..4_u8 {
-        let access = qemu.qtest.readb(TIS_BASE + u64::from(locality) * 0x1000)?;
-        if access != 0xff && access & 0x20 != 0 {
-            active.push(locality);
-        }
-    }
-    Ok(active)
-}
-
 /// Executes a checked SKINIT on the boot processor.
 pub fn perform(
     qemu: &mut Qemu,
     proxy: Option<&Proxy>,
+    interface: TpmInterface,
     slb: &Slb,
     before: RegisterFile,
     aps: Vec<ApState>,
 ) -> Result<SkinitReport> {
     let active_localities = match proxy {
-        Some(_) => active_localities(qemu)?,
+        Some(_) => active_localities(&mut qemu.qtest, interface)?,
         None => Vec::new(),
     };
     let started = std::time::Instant::now();

@@ -2,11 +2,14 @@
 //! One machine from reset, or from a snapshot, to its end.
 
 mod progress;
+mod talk;
+mod tpm;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use progress::{unexpected, Event};
+pub use talk::Heard;
 use tempfile::TempDir;
 
 use crate::amd::ap;
@@ -22,8 +25,8 @@ use crate::host;
 use crate::outcome::Outcome;
 use crate::qemu::{trace_path, Places, Qemu, Ram};
 use crate::report::Report;
-use crate::staging;
-use crate::tpm::{tis, Bank, CommandRecord, Fault, FaultHook, Proxy, Swtpm, Trigger};
+use crate::staging::{self, Overlay};
+use crate::tpm::{Fault, Proxy, Swtpm, Trigger};
 use crate::trace::{Ipi, IpiKind, IpiTrace};
 use crate::wait::Deadline;
 
@@ -34,6 +37,15 @@ pub enum Reached {
     Skinit,
     /// The run ended before.
     Ended(Outcome),
+}
+
+/// What a machine that does not start at its reset starts from.
+#[derive(Debug)]
+pub(crate) struct Frozen<'a> {
+    /// Its variable store, already private to it.
+    pub vars: &'a Path,
+    /// The snapshot's directory, with the TPM's state unless that is QEMU's.
+    pub dir: &'a Path,
 }
 
 /// A machine. Dropping it ends its processes and removes its files.
@@ -47,6 +59,7 @@ pub struct Machine {
     trace: IpiTrace,
     initialised: Vec<usize>,
     trigger: Trigger,
+    overlay: Option<Overlay>,
     slb: Option<Slb>,
     watch: Option<Watch>,
     launched_commands: Option<usize>,
@@ -62,12 +75,10 @@ impl Machine {
         Self::build(config, Ram::Private, None)
     }
 
-    /// Builds a machine with its memory at `ram`; with `vars` it waits for an incoming state and
+    /// Builds a machine with its memory at `ram`; with `frozen` it waits for an incoming state and
     /// takes the TPM's state from there too.
-    pub(crate) fn build(config: &Config, ram: Ram, vars: Option<&Path>) -> Result<Self> {
-        if config.cpus == 0 || config.cpus > 64 {
-            return Err(Error::new(Side::Host, "1 to 64 CPUs are supported"));
-        }
+    pub(crate) fn build(config: &Config, ram: Ram, frozen: Option<&Frozen<'_>>) -> Result<Self> {
+        let config = config.settled()?;
         if let Some(out) = &config.out {
             std::fs::create_dir_all(out).blame(Side::Host, out.display())?;
         }
@@ -77,34 +88,38 @@ impl Machine {
         let dir = host::directory(0)?;
         let (mut swtpm, mut proxy) = (None, None);
         if config.tpm {
-            if vars.is_none() {
-                Swtpm::manufacture(dir.path(), &config.banks)?;
-            }
-            let emulator = Swtpm::start(dir.path())?;
-            proxy = Some(Proxy::start(dir.path(), &emulator)?);
-            swtpm = Some(emulator);
+            let (emulator, between) = tpm::start(&config, dir.path(), frozen)?;
+            (swtpm, proxy) = (Some(emulator), Some(between));
         }
+        let window = tpm::window(dir.path());
         let places = Places {
             dir: dir.path(),
-            tpm: proxy.as_ref().map(Proxy::path),
+            tpm: proxy.as_ref().and_then(Proxy::path),
+            crb: config.own_crb().then_some(&*window),
             ram,
-            vars,
-            incoming: vars.is_some(),
+            vars: frozen.map(|frozen| frozen.vars),
+            incoming: frozen.is_some(),
         };
-        let qemu = Qemu::start(config, &places)?;
+        let mut qemu = Qemu::start(&config, &places)?;
+        if config.own_crb() {
+            // Before a state is loaded too: QEMU wants shared memory where it was.
+            staging::map_crb(&mut qemu.qtest)?;
+        }
+        let report = Report::new(&config);
         Ok(Machine {
             qemu,
             swtpm,
             proxy,
-            config: config.clone(),
+            config,
             trace: IpiTrace::new(trace_path(dir.path())),
             initialised: Vec::new(),
             trigger: Trigger::default(),
+            overlay: None,
             slb: None,
             watch: None,
             launched_commands: None,
             files: Vec::new(),
-            report: Report::new(config),
+            report,
             started: Instant::now(),
             dir,
         })
@@ -224,7 +239,14 @@ impl Machine {
         self.launched_commands = self.proxy.as_ref().map(|proxy| proxy.records().len());
         // Interrupts up to here brought the APs where they are; the launch starts a new count.
         self.trace.poll()?;
-        let report = skinit::perform(&mut self.qemu, self.proxy.as_ref(), &slb, before, aps)?;
+        let report = skinit::perform(
+            &mut self.qemu,
+            self.proxy.as_ref(),
+            self.config.tpm_interface,
+            &slb,
+            before,
+            aps,
+        )?;
         for locality in &report.active_localities {
             self.report.remarks.push(format!(
                 "TPM locality {locality} was active at SKINIT; hardware may ignore the hash then"
@@ -299,27 +321,6 @@ impl Machine {
         }
     }
 
-    /// Stages a TPM fault from now on. The machine must be stopped.
-    pub fn set_fault(&mut self, fault: &Fault) -> Result<()> {
-        match fault {
-            Fault::Absent => staging::remove_tpm(&mut self.qemu.qtest),
-            Fault::LocalityHeld(locality) => {
-                staging::hold_locality(&mut self.qemu.qtest, *locality)
-            }
-            other => {
-                let proxy = self
-                    .proxy
-                    .as_ref()
-                    .ok_or_else(|| Error::new(Side::Model, "the machine has no TPM"))?;
-                self.trigger = Trigger::default();
-                let hook = FaultHook::new(other, self.trigger.clone())
-                    .ok_or_else(|| Error::new(Side::Model, "fault without a place"))?;
-                proxy.set_hook(Some(Box::new(hook)));
-                Ok(())
-            }
-        }
-    }
-
     /// Reads physical memory.
     pub fn read(&mut self, address: u64, length: usize) -> Result<Vec<u8>> {
         self.qemu.qtest.read(address, length)
@@ -347,11 +348,6 @@ impl Machine {
         Ok(Slb { base, bytes })
     }
 
-    /// Reads a PCR of the stopped machine's TPM, through its registers at locality 0.
-    pub fn read_pcr(&mut self, bank: Bank, index: u8) -> Result<Vec<u8>> {
-        tis::read_pcr(&mut self.qemu.qtest, bank, index)
-    }
-
     /// The report; complete after the outcome is known.
     pub fn report(&self) -> &Report {
         &self.report
@@ -365,11 +361,6 @@ impl Machine {
     /// Files the guest handed over; complete after the outcome is known.
     pub fn files(&self) -> &[GuestFile] {
         &self.files
-    }
-
-    /// All TPM commands so far.
-    pub fn tpm_commands(&self) -> Vec<CommandRecord> {
-        self.proxy.as_ref().map(Proxy::records).unwrap_or_default()
     }
 
     /// The processes and sockets, for what this interface does not offer.

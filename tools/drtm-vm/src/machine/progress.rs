@@ -40,6 +40,9 @@ impl Machine {
             staging::remove_tpm(&mut self.qemu.qtest)?;
             self.trigger.done();
         }
+        if let Some(overlay) = &self.overlay {
+            overlay.hold(&mut self.qemu.qtest)?;
+        }
         let ipis = self.trace.poll()?;
         self.follow(&ipis);
         if let Some(watch) = &mut self.watch {

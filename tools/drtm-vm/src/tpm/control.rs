@@ -1,290 +1,75 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The control channel between QEMU and swtpm (swtpm_ioctls(3)): passed through byte for byte with
-//! its descriptors, except that the data channel is led through the model, and that the model adds
-//! the locality-4 hash sequence of its own.
+//! The control channel of swtpm (swtpm_ioctls(3)): numbers are big endian, every answer begins
+//! with a result.
 
-use std::io::{IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{channel, Receiver, Sender};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use nix::cmsg_space;
-use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{recvmsg, sendmsg, ControlMessage, ControlMessageOwned, MsgFlags, UnixAddr};
-
-use super::data::{lock, serve, CommandRecord, Shared, TpmHook};
-use super::swtpm::Swtpm;
 use crate::error::{Blame, Error, Result, Side};
-use crate::wait::{connect, Deadline};
 
-const CMD_SET_LOCALITY: u32 = 5;
+pub(super) const CMD_INIT: u32 = 2;
+pub(super) const CMD_SET_LOCALITY: u32 = 5;
 const CMD_HASH_START: u32 = 6;
 const CMD_HASH_DATA: u32 = 7;
 const CMD_HASH_END: u32 = 8;
+pub(super) const CMD_CANCEL_TPM_CMD: u32 = 9;
+pub(super) const CMD_STORE_VOLATILE: u32 = 10;
+pub(super) const CMD_RESET_TPMESTABLISHED: u32 = 11;
+pub(super) const CMD_SET_DATAFD: u32 = 16;
+
 /// Data bytes that one CMD_HASH_DATA carries at most.
 const HASH_CHUNK: usize = 4096;
 /// Time allowed for the TPM to answer one control command.
-const ANSWER: Duration = Duration::from_secs(20);
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
 
-struct Injection {
-    request: Vec<u8>,
-    answer: Sender<std::io::Result<u32>>,
-}
+/// A way to send swtpm control commands whose answer is a result only.
+pub(super) trait Control: std::fmt::Debug + Send + Sync {
+    /// Sends one and returns its result.
+    fn command(&self, command: u32, body: &[u8]) -> Result<u32>;
 
-/// The model between QEMU and one swtpm.
-#[derive(Debug)]
-pub struct Proxy {
-    path: PathBuf,
-    shared: Arc<Shared>,
-    inject: Sender<Injection>,
-    wake: UnixStream,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Proxy {
-    /// Listens in `dir` for QEMU and connects to `swtpm`.
-    pub fn start(dir: &Path, swtpm: &Swtpm) -> Result<Self> {
-        let deadline = Deadline::after(Duration::from_secs(20));
-        let upstream = connect(swtpm.control(), Side::Swtpm, deadline)?;
-        let path = dir.join("qemu.ctrl");
-        let listener = UnixListener::bind(&path).blame(Side::Host, path.display())?;
-        let (wake, woken) = UnixStream::pair().blame(Side::Host, "socketpair")?;
-        let (inject, injections) = channel();
-        let shared = Arc::new(Shared {
-            hook: Mutex::new(None),
-            records: Mutex::new(Vec::new()),
-            locality: Default::default(),
-            swtpm_gone: Default::default(),
-            started: Instant::now(),
-        });
-        let relay = Relay {
-            listener,
-            swtpm: upstream,
-            woken,
-            injections,
-            shared: Arc::clone(&shared),
-        };
-        let thread = std::thread::spawn(move || relay.run());
-        Ok(Proxy {
-            path,
-            shared,
-            inject,
-            wake,
-            thread: Some(thread),
-        })
-    }
-
-    /// The socket QEMU's tpm-emulator backend connects to.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Installs or removes the hook on commands and responses.
-    pub fn set_hook(&self, hook: Option<Box<dyn TpmHook>>) {
-        *lock(&self.shared.hook) = hook;
-    }
-
-    /// All TPM commands so far.
-    pub fn records(&self) -> Vec<CommandRecord> {
-        lock(&self.shared.records).clone()
-    }
-
-    /// Whether swtpm closed one of its channels.
-    pub fn swtpm_gone(&self) -> bool {
-        self.shared.swtpm_gone.load(Ordering::Relaxed)
-    }
-
-    /// The locality-4 hash sequence of a launch: PCR 17 to 22 are reset and PCR 17 becomes
-    /// H(0 | H(data)) in every active bank.
-    pub fn hash_sequence(&self, data: &[u8]) -> Result<()> {
-        self.control(CMD_HASH_START, &[])?;
-        for chunk in data.chunks(HASH_CHUNK) {
-            let length = u32::try_from(chunk.len()).blame(Side::Model, "hash chunk")?;
-            let mut body = length.to_be_bytes().to_vec();
-            body.extend_from_slice(chunk);
-            self.control(CMD_HASH_DATA, &body)?;
-        }
-        self.control(CMD_HASH_END, &[])
-    }
-
-    fn control(&self, command: u32, body: &[u8]) -> Result<()> {
-        let lost = || Error::new(Side::Swtpm, "the control channel is closed");
-        let mut request = command.to_be_bytes().to_vec();
-        request.extend_from_slice(body);
-        let (answer, result) = channel();
-        self.inject
-            .send(Injection { request, answer })
-            .map_err(|_| lost())?;
-        (&self.wake).write_all(&[1]).map_err(|_| lost())?;
-        let code = result
-            .recv_timeout(ANSWER + Duration::from_secs(1))
-            .map_err(|_| lost())?
-            .blame(Side::Swtpm, format_args!("control command {command}"))?;
-        if code != 0 {
-            return Err(Error::new(
+    /// Sends one that must succeed.
+    fn must(&self, command: u32, body: &[u8]) -> Result<()> {
+        match self.command(command, body)? {
+            0 => Ok(()),
+            code => Err(Error::new(
                 Side::Swtpm,
                 format!("control command {command} failed with {code:#x}"),
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        // End of file on the wake socket ends the thread.
-        let _ = self.wake.shutdown(std::net::Shutdown::Both);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+            )),
         }
     }
 }
 
-/// The thread's side.
-struct Relay {
-    listener: UnixListener,
-    swtpm: UnixStream,
-    woken: UnixStream,
-    injections: Receiver<Injection>,
-    shared: Arc<Shared>,
+/// The bytes of a control command.
+pub(super) fn request(command: u32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = command.to_be_bytes().to_vec();
+    bytes.extend_from_slice(body);
+    bytes
 }
 
-fn readable(fds: &[&dyn AsFd]) -> std::io::Result<Vec<bool>> {
-    let mut polled: Vec<PollFd<'_>> = fds
-        .iter()
-        .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
-        .collect();
-    loop {
-        match poll(&mut polled, PollTimeout::NONE) {
-            Ok(_) => break,
-            Err(nix::errno::Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(polled
-        .iter()
-        .map(|fd| fd.revents().is_some_and(|events| !events.is_empty()))
-        .collect())
+/// Sends a control command and waits for its result.
+pub(super) fn transact(mut swtpm: &UnixStream, request: &[u8]) -> std::io::Result<u32> {
+    swtpm.write_all(request)?;
+    result(swtpm)
 }
 
-impl Relay {
-    fn run(mut self) {
-        let Ok(ready) = readable(&[&self.listener, &self.woken]) else {
-            return;
-        };
-        if !ready[0] {
-            return;
-        }
-        let Ok((mut qemu, _)) = self.listener.accept() else {
-            return;
-        };
-        while let Ok(ready) = readable(&[&qemu, &self.swtpm, &self.woken]) {
-            let mut alive = true;
-            if ready[1] {
-                alive = self.relay_response(&mut qemu).unwrap_or(false);
-                if !alive {
-                    self.shared.swtpm_gone.store(true, Ordering::Relaxed);
-                }
-            }
-            if alive && ready[2] {
-                alive = self.injected().unwrap_or(false);
-            }
-            if alive && ready[0] {
-                alive = self.relay_request(&qemu).unwrap_or(false);
-            }
-            if !alive {
-                return;
-            }
-        }
-    }
+/// Waits for the result of a control command.
+pub(super) fn result(mut swtpm: &UnixStream) -> std::io::Result<u32> {
+    swtpm.set_read_timeout(Some(ANSWER))?;
+    let mut code = [0_u8; 4];
+    let result = swtpm.read_exact(&mut code);
+    swtpm.set_read_timeout(None)?;
+    result.map(|()| u32::from_be_bytes(code))
+}
 
-    /// Passes a piece of a response on; false at end of file.
-    fn relay_response(&mut self, qemu: &mut UnixStream) -> std::io::Result<bool> {
-        let mut bytes = [0_u8; 16 * 1024];
-        let count = self.swtpm.read(&mut bytes)?;
-        qemu.write_all(&bytes[..count])?;
-        Ok(count != 0)
+/// The locality-4 hash sequence of a launch.
+pub(super) fn hash_sequence(control: &dyn Control, data: &[u8]) -> Result<()> {
+    control.must(CMD_HASH_START, &[])?;
+    for chunk in data.chunks(HASH_CHUNK) {
+        let length = u32::try_from(chunk.len()).blame(Side::Model, "hash chunk")?;
+        let mut body = length.to_be_bytes().to_vec();
+        body.extend_from_slice(chunk);
+        control.must(CMD_HASH_DATA, &body)?;
     }
-
-    /// Sends the model's own command. QEMU's control commands are synchronous and the machine is
-    /// stopped when the model injects one, so no other answer can be on its way.
-    fn injected(&mut self) -> std::io::Result<bool> {
-        let mut token = [0_u8];
-        if self.woken.read(&mut token)? == 0 {
-            return Ok(false);
-        }
-        let Ok(injection) = self.injections.try_recv() else {
-            return Ok(true);
-        };
-        let _ = injection.answer.send(self.transact(&injection.request));
-        Ok(true)
-    }
-
-    fn transact(&mut self, request: &[u8]) -> std::io::Result<u32> {
-        self.swtpm.write_all(request)?;
-        self.swtpm.set_read_timeout(Some(ANSWER))?;
-        let mut code = [0_u8; 4];
-        let result = self.swtpm.read_exact(&mut code);
-        self.swtpm.set_read_timeout(None)?;
-        result.map(|()| u32::from_be_bytes(code))
-    }
-
-    /// Passes a piece of a request on; a data descriptor is replaced by one of the model's.
-    fn relay_request(&mut self, qemu: &UnixStream) -> std::io::Result<bool> {
-        let mut bytes = [0_u8; 16 * 1024];
-        let mut space = cmsg_space!([RawFd; 4]);
-        let (count, received) = {
-            let mut iov = [IoSliceMut::new(&mut bytes)];
-            let message = recvmsg::<UnixAddr>(
-                qemu.as_raw_fd(),
-                &mut iov,
-                Some(&mut space),
-                MsgFlags::MSG_CMSG_CLOEXEC,
-            )?;
-            let mut received = Vec::new();
-            for control in message.cmsgs()? {
-                if let ControlMessageOwned::ScmRights(fds) = control {
-                    for fd in fds {
-                        // SAFETY: the kernel has just installed this descriptor for us; nobody
-                        // else knows or owns it.
-                        received.push(unsafe { OwnedFd::from_raw_fd(fd) });
-                    }
-                }
-            }
-            (message.bytes, received)
-        };
-        let bytes = &bytes[..count];
-        if let [0, 0, 0, command, locality] = bytes {
-            if u32::from(*command) == CMD_SET_LOCALITY {
-                self.shared.locality.store(*locality, Ordering::Relaxed);
-            }
-        }
-        let mut ours = Vec::new();
-        for fd in received {
-            let (to_swtpm, mine) = UnixStream::pair()?;
-            let shared = Arc::clone(&self.shared);
-            let qemu_end = UnixStream::from(fd);
-            std::thread::spawn(move || serve(qemu_end, mine, shared));
-            ours.push(to_swtpm);
-        }
-        if ours.is_empty() {
-            self.swtpm.write_all(bytes)?;
-        } else {
-            let raw: Vec<RawFd> = ours.iter().map(AsRawFd::as_raw_fd).collect();
-            let rights = [ControlMessage::ScmRights(&raw)];
-            sendmsg::<UnixAddr>(
-                self.swtpm.as_raw_fd(),
-                &[IoSlice::new(bytes)],
-                &rights,
-                MsgFlags::empty(),
-                None,
-            )?;
-        }
-        Ok(count != 0)
-    }
+    control.must(CMD_HASH_END, &[])
 }

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::kind::TpmVersion;
+use crate::wait::Deadline;
+
 /// Bytes of a TPM command or response header: tag u16, size u32, code u32, all big endian.
 const HEADER: usize = 10;
 /// Larger messages than this are refused; swtpm's own buffer is 4 KiB.
@@ -86,7 +89,36 @@ pub struct Shared {
     pub(super) records: Mutex<Vec<CommandRecord>>,
     pub(super) locality: AtomicU8,
     pub(super) swtpm_gone: AtomicBool,
+    pub(super) cancelled: AtomicBool,
+    pub(super) version: TpmVersion,
     pub(super) started: Instant,
+}
+
+impl Shared {
+    /// State of a TPM that has not seen a command.
+    pub(super) fn new(version: TpmVersion) -> Self {
+        Shared {
+            hook: Mutex::new(None),
+            records: Mutex::new(Vec::new()),
+            locality: Default::default(),
+            swtpm_gone: Default::default(),
+            cancelled: Default::default(),
+            version,
+            started: Instant::now(),
+        }
+    }
+
+    /// Waits for `delay`, or until the command is cancelled; whether it was.
+    fn cancelled_within(&self, delay: Duration) -> bool {
+        let deadline = Deadline::after(delay);
+        while !self.cancelled.load(Ordering::Relaxed) {
+            if deadline.over() {
+                return false;
+            }
+            std::thread::sleep(deadline.left().min(Duration::from_millis(1)));
+        }
+        true
+    }
 }
 
 impl std::fmt::Debug for Shared {
@@ -123,70 +155,82 @@ fn read_message(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Serves one data channel until either side closes it.
+/// What came of a command.
+pub(super) enum Answer {
+    /// This response, for the guest.
+    Bytes(Vec<u8>),
+    /// None, ever.
+    Never,
+    /// The TPM is gone.
+    Gone,
+}
+
+/// Has one command executed, with the hook's hand in it, and records it.
+pub(super) fn execute(bytes: Vec<u8>, swtpm: &mut UnixStream, shared: &Shared) -> Answer {
+    let command = Command {
+        code: word(&bytes, 6).unwrap_or_default(),
+        locality: shared.locality.load(Ordering::Relaxed),
+        bytes,
+    };
+    let mut record = CommandRecord {
+        at_ms: u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        locality: command.locality,
+        code: command.code,
+        size: command.bytes.len(),
+        rc: None,
+        altered: false,
+    };
+    shared.cancelled.store(false, Ordering::Relaxed);
+    let decision = match lock(&shared.hook).as_mut() {
+        Some(hook) => hook.request(&command),
+        None => OnRequest::Forward,
+    };
+    let answer = match decision {
+        OnRequest::Forward => {
+            let sent = swtpm.write_all(&command.bytes);
+            let Ok(response) = sent.and_then(|()| read_message(swtpm)) else {
+                shared.swtpm_gone.store(true, Ordering::Relaxed);
+                return Answer::Gone;
+            };
+            let genuine = response.clone();
+            let after = match lock(&shared.hook).as_mut() {
+                Some(hook) => hook.response(&command, response),
+                None => OnResponse::Send(response),
+            };
+            match after {
+                OnResponse::Send(bytes) => {
+                    record.altered = bytes != genuine;
+                    Some(bytes)
+                }
+                OnResponse::After(delay, bytes) => {
+                    record.altered = true;
+                    Some(match shared.cancelled_within(delay) {
+                        true => shared.version.response(shared.version.cancelled()),
+                        false => bytes,
+                    })
+                }
+                OnResponse::Hang => None,
+            }
+        }
+        OnRequest::Answer(bytes) => {
+            record.altered = true;
+            Some(bytes)
+        }
+        OnRequest::Hang => None,
+    };
+    record.altered |= answer.is_none();
+    record.rc = answer.as_deref().and_then(response_code);
+    lock(&shared.records).push(record);
+    answer.map_or(Answer::Never, Answer::Bytes)
+}
+
+/// Serves one data channel of QEMU's until either side closes it.
 pub(super) fn serve(mut qemu: UnixStream, mut swtpm: UnixStream, shared: Arc<Shared>) {
-    loop {
-        let Ok(bytes) = read_message(&mut qemu) else {
-            return;
-        };
-        let command = Command {
-            code: word(&bytes, 6).unwrap_or_default(),
-            locality: shared.locality.load(Ordering::Relaxed),
-            bytes,
-        };
-        let mut record = CommandRecord {
-            at_ms: u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            locality: command.locality,
-            code: command.code,
-            size: command.bytes.len(),
-            rc: None,
-            altered: false,
-        };
-        let decision = match lock(&shared.hook).as_mut() {
-            Some(hook) => hook.request(&command),
-            None => OnRequest::Forward,
-        };
-        let answer = match decision {
-            OnRequest::Forward => {
-                if swtpm.write_all(&command.bytes).is_err() {
-                    shared.swtpm_gone.store(true, Ordering::Relaxed);
-                    return;
-                }
-                let Ok(response) = read_message(&mut swtpm) else {
-                    shared.swtpm_gone.store(true, Ordering::Relaxed);
-                    return;
-                };
-                let genuine = response.clone();
-                let after = match lock(&shared.hook).as_mut() {
-                    Some(hook) => hook.response(&command, response),
-                    None => OnResponse::Send(response),
-                };
-                match after {
-                    OnResponse::Send(bytes) => {
-                        record.altered = bytes != genuine;
-                        Some(bytes)
-                    }
-                    OnResponse::After(delay, bytes) => {
-                        record.altered = true;
-                        std::thread::sleep(delay);
-                        Some(bytes)
-                    }
-                    OnResponse::Hang => None,
-                }
-            }
-            OnRequest::Answer(bytes) => {
-                record.altered = true;
-                Some(bytes)
-            }
-            OnRequest::Hang => None,
-        };
-        record.altered |= answer.is_none();
-        record.rc = answer.as_deref().and_then(response_code);
-        lock(&shared.records).push(record);
-        if let Some(bytes) = answer {
-            if qemu.write_all(&bytes).is_err() {
-                return;
-            }
+    while let Ok(bytes) = read_message(&mut qemu) {
+        match execute(bytes, &mut swtpm, &shared) {
+            Answer::Bytes(bytes) if qemu.write_all(&bytes).is_ok() => {}
+            Answer::Never => {}
+            Answer::Bytes(_) | Answer::Gone => return,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::kind::TpmVersion;
 use crate::error::{Blame, Result, Side};
 use crate::process::Process;
 use crate::wait::Deadline;
@@ -87,19 +88,17 @@ pub struct Swtpm {
 }
 
 impl Swtpm {
-    /// Makes a TPM 2.0 in `dir` with exactly `banks` active.
-    pub fn manufacture(dir: &Path, banks: &[Bank]) -> Result<()> {
+    /// Makes a TPM in `dir`: a TPM 2.0 with exactly `banks` active, or a TPM 1.2, enabled and
+    /// activated.
+    pub fn manufacture(dir: &Path, version: TpmVersion, banks: &[Bank]) -> Result<()> {
         let state = Self::state_dir(dir);
         std::fs::create_dir_all(&state).blame(Side::Host, state.display())?;
         let names: Vec<&str> = banks.iter().map(|bank| bank.name()).collect();
         let mut command = Command::new("swtpm_setup");
-        command
-            .arg("--tpm2")
-            .arg("--tpmstate")
-            .arg(&state)
-            .arg("--pcr-banks")
-            .arg(names.join(","))
-            .stdin(Stdio::null());
+        command.arg("--tpmstate").arg(&state).stdin(Stdio::null());
+        if version == TpmVersion::V2_0 {
+            command.args(["--tpm2", "--pcr-banks", &names.join(",")]);
+        }
         let log = dir.join("swtpm_setup.log");
         let mut process = Process::spawn(command, Side::Swtpm, "swtpm_setup", &log)?;
         let deadline = Deadline::after(MANUFACTURE);
@@ -114,7 +113,7 @@ impl Swtpm {
     }
 
     /// Starts swtpm on the state below `dir`.
-    pub fn start(dir: &Path) -> Result<Self> {
+    pub fn start(dir: &Path, version: TpmVersion) -> Result<Self> {
         let state = Self::state_dir(dir);
         std::fs::create_dir_all(&state).blame(Side::Host, state.display())?;
         let control = dir.join("swtpm.ctrl");
@@ -122,14 +121,31 @@ impl Swtpm {
         // A relative state directory makes CMD_INIT fail; ours comes from tempfile, absolute.
         command
             .arg("socket")
-            .arg("--tpm2")
             .arg("--tpmstate")
             .arg(format!("dir={}", state.display()))
             .arg("--ctrl")
             .arg(format!("type=unixio,path={}", control.display()))
             .arg("--terminate");
+        if version == TpmVersion::V2_0 {
+            command.arg("--tpm2");
+        }
         let process = Process::spawn(command, Side::Swtpm, "swtpm", &dir.join("swtpm.log"))?;
         Ok(Swtpm { process, control })
+    }
+
+    /// Copies the state of a TPM that does not run, from below `from` to below `to`.
+    pub fn copy_state(from: &Path, to: &Path) -> Result<()> {
+        let (from, to) = (Self::state_dir(from), Self::state_dir(to));
+        std::fs::create_dir_all(&to).blame(Side::Host, to.display())?;
+        for entry in std::fs::read_dir(&from).blame(Side::Host, from.display())? {
+            let name = entry.blame(Side::Host, from.display())?.file_name();
+            // The lock file stays where it is.
+            if !name.as_encoded_bytes().starts_with(b".") {
+                std::fs::copy(from.join(&name), to.join(&name))
+                    .blame(Side::Host, from.display())?;
+            }
+        }
+        Ok(())
     }
 
     fn state_dir(dir: &Path) -> PathBuf {

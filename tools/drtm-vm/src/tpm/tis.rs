@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A TPM command sent by the model itself, through the TPM's registers (TCG PC Client Platform TPM
-//! Profile, TIS/FIFO interface), while the machine is stopped: to read PCRs without the guest.
+//! A user of the TIS's registers (TCG PC Client Platform TPM Profile, FIFO interface): the model
+//! itself, by qtest.
 
-use std::time::Duration;
-
-use super::swtpm::Bank;
+use super::access::LIMIT;
 use crate::error::{Error, Result, Side};
 use crate::qtest::Qtest;
 use crate::wait::Deadline;
@@ -19,8 +17,6 @@ const STS_AVAILABLE: u8 = 0x10;
 const STS_GO: u8 = 0x20;
 const STS_READY: u8 = 0x40;
 const STS_VALID: u8 = 0x80;
-/// Time allowed for one command.
-const LIMIT: Duration = Duration::from_secs(10);
 
 fn wait(qtest: &mut Qtest, register: u64, bits: u8) -> Result<()> {
     let deadline = Deadline::after(LIMIT);
@@ -63,24 +59,14 @@ pub fn transact(qtest: &mut Qtest, locality: u8, command: &[u8]) -> Result<Vec<u
     Ok(response)
 }
 
-/// Reads one PCR with TPM2_PCR_Read.
-pub fn read_pcr(qtest: &mut Qtest, bank: Bank, index: u8) -> Result<Vec<u8>> {
-    let mut command = vec![0x80, 0x01, 0, 0, 0, 20, 0, 0, 0x01, 0x7e, 0, 0, 0, 1];
-    command.extend_from_slice(&bank.algorithm().to_be_bytes());
-    let mut select = [3, 0, 0, 0];
-    if let Some(byte) = select.get_mut(1 + usize::from(index / 8)) {
-        *byte = 1 << (index % 8);
+/// Localities that are active, by their access registers.
+pub fn active_localities(qtest: &mut Qtest) -> Result<Vec<u8>> {
+    let mut active = Vec::new();
+    for locality in 0..4_u8 {
+        let access = qtest.readb(BASE + u64::from(locality) * 0x1000)?;
+        if access != 0xff && access & ACCESS_ACTIVE != 0 {
+            active.push(locality);
+        }
     }
-    command.extend_from_slice(&select);
-    let response = transact(qtest, 0, &command)?;
-    // Header 10, update counter 4, selection list 4 + 2 + 1 + 3, digest count 4, digest size 2.
-    let size = bank.size();
-    let good = response.get(6..10) == Some(&[0; 4]) && response.len() == 30 + size;
-    match response.get(30..) {
-        Some(digest) if good => Ok(digest.to_vec()),
-        _ => Err(Error::new(
-            Side::Swtpm,
-            format!("PCR {index} of bank {bank} is not readable: {response:02x?}"),
-        )),
-    }
+    Ok(active)
 }
