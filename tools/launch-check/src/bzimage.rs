@@ -15,8 +15,9 @@ use object::LittleEndian as LE;
 
 /// "HdrS" at 0x202 marks a kernel of boot protocol 2.00 or later.
 const HDRS: &[u8] = b"HdrS";
-/// Magic of the loader block's information structure.
-const SLB_INFO_MAGIC: &[u8] = b"SLBR";
+/// The loader block's information structure: magic, version 1, 16 bytes. The magic alone is part of the
+/// stub's code too.
+const SLB_INFO: &[u8] = b"SLBR\x01\x00\x10\x00";
 /// Header of a measured launch environment: UUID, then eleven 32-bit fields.
 const MLE_UUID: [u8; 16] = [
     0x5a, 0xac, 0x82, 0x90, 0x6f, 0x47, 0xa7, 0x74, 0x0f, 0x5c, 0x55, 0xa2, 0xcb, 0x51, 0xb6, 0x42,
@@ -48,7 +49,7 @@ fn find_all<'a>(hay: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> 
 /// The measured bytes of the AMD loader block inside the bzImage.
 pub fn slb(file: &[u8]) -> Result<&[u8]> {
     let mut found = None;
-    for at in find_all(file, SLB_INFO_MAGIC) {
+    for at in find_all(file, SLB_INFO) {
         // The block's word at +4 is the offset of the structure just found.
         for offset in 6..at.min(0xffff) {
             let base = at - offset;

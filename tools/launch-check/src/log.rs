@@ -5,7 +5,7 @@
 use std::fmt;
 
 use anyhow::{ensure, Context, Result};
-use tpm_core::{LogReader, EV_NO_ACTION};
+use tpm_core::{LogFormat, LogReader, EV_NO_ACTION};
 
 use crate::digest::Alg;
 
@@ -37,12 +37,13 @@ impl Event {
 /// A parsed log.
 #[derive(Clone, Debug)]
 pub struct Log {
+    pub format: LogFormat,
     pub banks: Vec<Alg>,
     pub events: Vec<Event>,
 }
 
 impl Log {
-    /// Parses a crypto-agile log.
+    /// Parses a log: crypto-agile, or the container of a TPM 1.2 log.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let reader =
             LogReader::whole(bytes).map_err(|e| anyhow::anyhow!("event log: header: {e:?}"))?;
@@ -66,7 +67,11 @@ impl Log {
                 data: event.data.to_vec(),
             });
         }
-        Ok(Self { banks, events })
+        Ok(Self {
+            format: reader.log_format(),
+            banks,
+            events,
+        })
     }
 
     /// What a PCR that a launch reset to zero holds after all events.
@@ -119,6 +124,12 @@ impl Log {
 
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = match self.format {
+            LogFormat::Tpm12 => "TPM 1.2",
+            LogFormat::Agile => "crypto-agile",
+        };
+        let banks: Vec<_> = self.banks.iter().map(|alg| alg.name()).collect();
+        writeln!(f, "{format} log, banks: {}", banks.join(", "))?;
         for (n, event) in self.events.iter().enumerate() {
             writeln!(
                 f,

@@ -132,3 +132,97 @@ pub fn check_inputs(log: &Log, inputs: &Inputs) -> Result<Vec<Finding>> {
     }
     Ok(findings)
 }
+
+#[cfg(test)]
+mod tests {
+    use tpm_core::{
+        Banks, EventLog, HashAlg, HostHash, LogFormat, MultiHash, Pcr, EV_NO_ACTION, EV_SLAUNCH,
+    };
+
+    use super::*;
+    use crate::digest::Alg;
+
+    const EVENTS: [(u32, u32, &str); 4] = [
+        (17, EV_SLAUNCH, SLB),
+        (17, EV_SLAUNCH, KERNEL),
+        (18, EV_NO_ACTION, "not extended"),
+        (18, EV_SLAUNCH, COMMAND_LINE),
+    ];
+
+    /// A log of this format, as the launched kernel publishes it, and what it replays to.
+    fn launch(format: LogFormat, algs: &[(HashAlg, Alg)]) -> (Vec<u8>, Pcrs) {
+        let mut banks = Banks::new();
+        for (alg, _) in algs {
+            banks.push(*alg).expect("room");
+        }
+        let mut bytes = vec![0; 4096];
+        let mut log = EventLog::format(&mut bytes, 0x1000, &banks, format).expect("room");
+        let mut pcrs = Pcrs::new();
+        for (pcr, event_type, label) in EVENTS {
+            let digests = HostHash::new().digest(&banks, label.as_bytes());
+            let index = Pcr::new(pcr).expect("exists");
+            log.append(index, event_type, &digests, label.as_bytes())
+                .expect("room");
+            for (_, alg) in algs {
+                let bank = pcrs.entry(alg.name().into()).or_default();
+                let zero = hex::encode(vec![0; alg.size()]);
+                let value = bank.entry(pcr.to_string()).or_insert(zero);
+                if event_type != EV_NO_ACTION {
+                    let old = hex::decode(&*value).expect("hex");
+                    *value = hex::encode(alg.extend(&old, &alg.hash(label.as_bytes())));
+                }
+            }
+        }
+        let used = log.used();
+        bytes.truncate(used);
+        (bytes, pcrs)
+    }
+
+    fn problems(bytes: &[u8], pcrs: &Pcrs) -> Vec<String> {
+        let log = Log::parse(bytes).expect("a log");
+        check_replay(&log, pcrs)
+            .into_iter()
+            .filter(|finding| finding.problem.is_some())
+            .map(|finding| finding.what)
+            .collect()
+    }
+
+    #[test]
+    fn logs_of_both_formats_replay() {
+        let (sha1, sha256) = ((HashAlg::SHA1, Alg::Sha1), (HashAlg::SHA256, Alg::Sha256));
+        for (format, algs) in [
+            (LogFormat::Tpm12, &[sha1][..]),
+            (LogFormat::Agile, &[sha1]),
+            (LogFormat::Agile, &[sha1, sha256]),
+        ] {
+            let (bytes, pcrs) = launch(format, algs);
+            let log = Log::parse(&bytes).expect("a log");
+            assert_eq!(log.format, format);
+            assert_eq!(log.banks.len(), algs.len());
+            let labels: Vec<_> = log.events.iter().map(|event| event.label()).collect();
+            assert_eq!(labels, EVENTS.map(|(_, _, label)| label));
+            assert!(problems(&bytes, &pcrs).is_empty());
+            let text = log.to_string();
+            assert_eq!(text.lines().count(), 1 + EVENTS.len() * (1 + algs.len()));
+        }
+    }
+
+    #[test]
+    fn tpm12_log_that_is_not_of_the_launch() {
+        let (bytes, pcrs) = launch(LogFormat::Tpm12, &[(HashAlg::SHA1, Alg::Sha1)]);
+        // The digest of the first event.
+        let mut changed = bytes.clone();
+        changed[48 + 8] ^= 1;
+        assert_eq!(problems(&changed, &pcrs), ["log replays to PCR 17 (sha1)"]);
+        // A TPM with another bank.
+        let mut more = pcrs.clone();
+        more.insert("sha256".into(), BTreeMap::new());
+        assert_eq!(problems(&bytes, &more), ["log covers every active bank"]);
+        // An event cut off, and half of one.
+        let last = 12 + 20 + COMMAND_LINE.len();
+        let cut = &bytes[..bytes.len() - last];
+        assert_eq!(problems(cut, &pcrs), ["log replays to PCR 18 (sha1)"]);
+        assert!(Log::parse(&bytes[..bytes.len() - 1]).is_err());
+        assert!(Log::parse(&bytes[..47]).is_err());
+    }
+}

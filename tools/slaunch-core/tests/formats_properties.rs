@@ -126,9 +126,9 @@ proptest! {
         let size = builder.finish().unwrap();
         for bytes in [&page[..size], &page[..]] {
             let table = Table::parse(bytes).unwrap();
-            prop_assert_eq!(table.dl_info(), Ok(&info));
-            prop_assert_eq!(table.log_info(), Ok(&log));
-            prop_assert_eq!(table.amd(), Ok(&amd));
+            prop_assert_eq!(table.dl_info(), Ok(info));
+            prop_assert_eq!(table.log_info(), Ok(log));
+            prop_assert_eq!(table.amd(), Ok(amd));
             let read: Vec<_> = table.policy().unwrap().entries().collect();
             prop_assert_eq!(&read, &policy);
         }

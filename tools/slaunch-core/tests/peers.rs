@@ -142,10 +142,7 @@ fn dl_info_is_told_by_its_size() {
     builder.dl_info(&old).unwrap();
     let size = builder.finish().unwrap();
     assert_eq!(size, 16 + 72 + 8);
-    assert_eq!(
-        *Table::parse(&page[..size]).unwrap().dl_info().unwrap(),
-        old
-    );
+    assert_eq!(Table::parse(&page[..size]).unwrap().dl_info().unwrap(), old);
 }
 
 /// A size of 64 bits was passed on in 32: 4 GiB and a bit became a bit.

@@ -41,9 +41,9 @@ fn round_trip() {
     assert_eq!(parsed.header().architecture, Architecture::AmdSkinit);
     assert_eq!(parsed.header().size as usize, bytes.len());
     assert_eq!(parsed.header().max_size, 4096);
-    assert_eq!(*parsed.dl_info().unwrap(), dl_info(DlLayout::V16));
-    assert_eq!(*parsed.log_info().unwrap(), LOG);
-    assert_eq!(*parsed.amd().unwrap(), AMD);
+    assert_eq!(parsed.dl_info().unwrap(), dl_info(DlLayout::V16));
+    assert_eq!(parsed.log_info().unwrap(), LOG);
+    assert_eq!(parsed.amd().unwrap(), AMD);
     let read: Vec<_> = parsed.policy().unwrap().entries().collect();
     assert_eq!(read, policy);
     assert_eq!(parsed.policy().unwrap().len(), Entity::ALL.len());
@@ -112,7 +112,7 @@ fn dl_info_of_either_size() {
         builder.dl_info(&dl_info(layout)).unwrap();
         builder.finish().unwrap();
         let parsed = Table::parse(&page).unwrap();
-        assert_eq!(*parsed.dl_info().unwrap(), dl_info(layout));
+        assert_eq!(parsed.dl_info().unwrap(), dl_info(layout));
     }
     for body in [56, 63, 65, 72, 79, 81, 88] {
         let bytes = raw(&[(tag::DL_INFO, &vec![0; body])]);

@@ -7,7 +7,7 @@ mod common;
 use common::{extend_done, hex, response, Faults, Model, Script};
 use tpm_core::{
     decode_response, pcr_banks, pcr_extend, pcr_read, Banks, Digest, Digests, HashAlg, Locality,
-    Pcr, Reader, Tis, TpmError, TpmRc, Transport,
+    Pcr, Reader, Tag, Tpm, TpmError, TpmFamily, TpmRc, Transport,
 };
 
 /// Runs `f` at locality 2 of a TPM that answers as listed; returns its result, what was sent, and how
@@ -25,7 +25,7 @@ fn tpm<T>(
         ..Faults::default()
     };
     let (model, clock) = Model::new(script, faults);
-    let mut tis = Tis::probe(model.clone(), clock).expect("probe");
+    let mut tis = Tpm::probe(model.clone(), clock).expect("probe");
     let mut open = tis.open(Locality::L2).expect("open");
     let result = f(&mut open);
     drop(open);
@@ -311,6 +311,9 @@ fn cancelled_command() {
 struct Liar;
 
 impl Transport for Liar {
+    fn family(&self) -> TpmFamily {
+        TpmFamily::Tpm20
+    }
     fn transmit(
         &mut self,
         _command: &[u8],
@@ -334,7 +337,7 @@ fn header_sizes() {
     let header = |size: u32, len: usize| {
         let mut bytes = response(0x8001, 0, &[0; 20]);
         bytes[2..6].copy_from_slice(&size.to_be_bytes());
-        let parameters = decode_response(&bytes[..len], false);
+        let parameters = decode_response(&bytes[..len], Tag::NoSessions);
         parameters.map(|(rc, reader): (TpmRc, Reader<'_>)| (rc.raw(), reader.left()))
     };
     assert_eq!(header(10, 10), Ok((0, 0)));

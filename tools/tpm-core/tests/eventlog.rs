@@ -6,8 +6,8 @@ mod common;
 
 use common::hex;
 use tpm_core::{
-    Banks, Digests, EventLog, HashAlg, HostHash, LogError, LogReader, MultiHash, Pcr, EV_SLAUNCH,
-    EV_SLAUNCH_START,
+    Banks, Digests, EventLog, HashAlg, HostHash, LogError, LogFormat, LogReader, MultiHash, Pcr,
+    EV_SLAUNCH, EV_SLAUNCH_START,
 };
 
 const PHYS: u64 = 0x1_2345_6000;
@@ -35,7 +35,7 @@ fn digests(banks: &Banks, fill: u8) -> Digests {
 /// A log in the banks of `two` with two events, in a buffer of 1024 bytes.
 fn sample() -> Vec<u8> {
     let mut buf = vec![0xaa; 1024];
-    let mut log = EventLog::format(&mut buf, PHYS, &two()).expect("format");
+    let mut log = EventLog::format(&mut buf, PHYS, &two(), LogFormat::Agile).expect("format");
     let (start, code) = (digests(&two(), 1), digests(&two(), 2));
     log.append(Pcr::CODE, EV_SLAUNCH_START, &start, b"")
         .expect("append");
@@ -128,15 +128,15 @@ fn attach_and_go_on() {
 #[test]
 fn format_limits() {
     for size in 0..HEADER {
-        let error = EventLog::format(&mut vec![0; size], PHYS, &two()).err();
+        let error = EventLog::format(&mut vec![0; size], PHYS, &two(), LogFormat::Agile).err();
         assert_eq!(error, Some(LogError::TooSmall));
     }
     let mut exact = vec![0; HEADER];
-    let mut log = EventLog::format(&mut exact, PHYS, &two()).expect("format");
+    let mut log = EventLog::format(&mut exact, PHYS, &two(), LogFormat::Agile).expect("format");
     let full = log.append(Pcr::CODE, EV_SLAUNCH, &digests(&two(), 1), b"");
     assert_eq!(full, Err(LogError::Full));
     assert!(EventLog::attach(&mut exact, PHYS).is_ok());
-    let none = EventLog::format(&mut exact, PHYS, &Banks::new()).err();
+    let none = EventLog::format(&mut exact, PHYS, &Banks::new(), LogFormat::Agile).err();
     assert_eq!(none, Some(LogError::Banks));
 }
 
@@ -145,7 +145,8 @@ fn append_limits() {
     let size = FIRST_SIZE + 5;
     for (room, fits) in [(size - 1, false), (size, true), (size + 1, true)] {
         let mut buf = vec![0; HEADER + room];
-        let mut log = EventLog::format(&mut buf, PHYS, &two()).expect("format");
+        let mut log = EventLog::format(&mut buf, PHYS, &two(), LogFormat::Agile).expect("format");
+        assert_eq!(log.has_room(5), fits);
         let result = log.append(Pcr::CODE, EV_SLAUNCH, &digests(&two(), 1), b"hello");
         assert_eq!(result.is_ok(), fits);
         assert_eq!(log.used() > HEADER, fits);
@@ -161,7 +162,7 @@ fn append_limits() {
 #[test]
 fn append_wrong_digests() {
     let mut buf = vec![0; 1024];
-    let mut log = EventLog::format(&mut buf, PHYS, &two()).expect("format");
+    let mut log = EventLog::format(&mut buf, PHYS, &two(), LogFormat::Agile).expect("format");
     for (algs, error) in [
         (&[HashAlg::SHA1][..], LogError::DigestCount),
         (
@@ -317,7 +318,7 @@ fn damaged_events() {
 fn one_digest_twice_or_missing() {
     let one = banks(&[HashAlg::SHA256, HashAlg::SM3_256]);
     let mut buf = vec![0; 512];
-    let mut log = EventLog::format(&mut buf, PHYS, &one).expect("format");
+    let mut log = EventLog::format(&mut buf, PHYS, &one, LogFormat::Agile).expect("format");
     log.append(Pcr::CODE, EV_SLAUNCH, &digests(&one, 1), b"")
         .expect("append");
     let second = HEADER + 12 + 34;

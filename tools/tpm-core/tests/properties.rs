@@ -10,8 +10,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tpm_core::{
     decode_banks, decode_pcr_read, decode_response, pcr_banks, pcr_extend, pcr_read, Banks,
-    Builder, Digests, Duration, EventLog, HashAlg, HostHash, Locality, LogReader, MultiHash, Pcr,
-    Reader, Tis, TpmError, Transport,
+    Builder, Digests, Duration, EventLog, HashAlg, HostHash, Locality, LogFormat, LogReader,
+    MultiHash, Pcr, Reader, Tag, Tpm, TpmError, Transport,
 };
 
 const PHYS: u64 = 0x7fff_0000;
@@ -40,6 +40,28 @@ fn banks() -> impl Strategy<Value = Banks> {
         }
         banks
     })
+}
+
+/// A format, with banks that it can have.
+fn shape() -> impl Strategy<Value = (LogFormat, Banks)> {
+    let mut sha1 = Banks::new();
+    sha1.push(HashAlg::SHA1).expect("room");
+    prop_oneof![
+        2 => banks().prop_map(|banks| (LogFormat::Agile, banks)),
+        1 => Just((LogFormat::Tpm12, sha1)),
+    ]
+}
+
+/// Size of the first record, or of the header.
+fn header_size((format, banks): &(LogFormat, Banks)) -> usize {
+    match format {
+        LogFormat::Tpm12 => 48,
+        LogFormat::Agile => 61 + 4 * banks.len() + 20,
+    }
+}
+
+fn tag() -> impl Strategy<Value = Tag> {
+    prop::sample::select(vec![Tag::Tpm12, Tag::NoSessions, Tag::Sessions])
 }
 
 /// PCR, type, a seed for the digests, data.
@@ -80,8 +102,12 @@ fn walk(bytes: &[u8], log: &LogReader<'_>) -> usize {
         assert_eq!(event.offset, end);
         assert!((1..=log.banks().len()).contains(&event.digests.count()));
         assert_eq!(event.digests.iter().count(), event.digests.count());
-        let digests: usize = event.digests.iter().map(|(_, d)| 2 + d.len()).sum();
-        end += 16 + digests + event.data.len();
+        let (fixed, id) = match log.log_format() {
+            LogFormat::Tpm12 => (12, 0),
+            LogFormat::Agile => (16, 2),
+        };
+        let digests: usize = event.digests.iter().map(|(_, d)| id + d.len()).sum();
+        end += fixed + digests + event.data.len();
         good += 1;
     }
     assert!(end <= log.used() && log.used() <= bytes.len());
@@ -97,9 +123,13 @@ fn read_any(bytes: &[u8]) {
 }
 
 /// A good log of these events, as many as fit, in a buffer of `size` bytes.
-fn log_of(banks: &Banks, events: &[RawEvent], size: usize) -> Option<(Vec<u8>, usize)> {
+fn log_of(
+    (format, banks): &(LogFormat, Banks),
+    events: &[RawEvent],
+    size: usize,
+) -> Option<(Vec<u8>, usize)> {
     let mut buf = vec![0x55; size];
-    let mut log = EventLog::format(&mut buf, PHYS, banks).ok()?;
+    let mut log = EventLog::format(&mut buf, PHYS, banks, *format).ok()?;
     let written = events.iter().take_while(|e| append(&mut log, e)).count();
     Some((buf, written))
 }
@@ -122,16 +152,39 @@ proptest! {
         prop_assert!(EventLog::attach(&mut bytes.clone(), PHYS).is_err());
     }
 
+    /// Any bytes behind the signature of a TPM 1.2 log, with versions and numbers that are sometimes right.
+    #[test]
+    fn any_bytes_as_container(
+        mut bytes in vec(any::<u8>(), 0..400),
+        versions in prop_oneof![4 => Just([1, 0, 1, 0]), 1 => any::<[u8; 4]>()],
+        next in 40u32..400,
+    ) {
+        let size = u32::try_from(bytes.len()).expect("small");
+        let numbers = [size, 48, next].map(u32::to_le_bytes).concat();
+        let fields = [&b"TXT Event Container\0"[..], &[0; 12], &versions, &numbers].concat();
+        for (to, from) in bytes.iter_mut().zip(fields) {
+            *to = from;
+        }
+        read_any(&bytes);
+        let good = versions == [1, 0, 1, 0] && (48..=size).contains(&next);
+        let attached = EventLog::attach(&mut bytes.clone(), PHYS).is_ok();
+        // Whatever the address is: nothing to compare.
+        prop_assert_eq!(EventLog::attach(&mut bytes.clone(), 0).is_ok(), attached);
+        let events = LogReader::new(&bytes).map(|log| log.events().all(|event| event.is_ok()));
+        prop_assert_eq!(events.is_ok(), good);
+        prop_assert_eq!(attached, events == Ok(true));
+    }
+
     /// Good logs with some bytes changed get much further than any bytes.
     #[test]
     fn almost_a_log(
-        banks in banks(),
+        shape in shape(),
         events in events(),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         header in any::<bool>(),
     ) {
-        let (mut buf, _) = log_of(&banks, &events, 1500).expect("room for the header");
-        let part = if header { 61 + 4 * banks.len() + 20 } else { buf.len() };
+        let (mut buf, _) = log_of(&shape, &events, 1500).expect("room for the header");
+        let part = if header { header_size(&shape) } else { buf.len() };
         for (at, byte) in damage {
             buf[at.index(part)] = byte;
         }
@@ -151,12 +204,15 @@ proptest! {
     }
 
     #[test]
-    fn log_round_trip(banks in banks(), events in events(), size in 0usize..2500) {
-        let Some((buf, written)) = log_of(&banks, &events, size) else {
-            prop_assert!(size < 61 + 4 * banks.len() + 20);
+    fn log_round_trip(shape in shape(), events in events(), size in 0usize..2500) {
+        let Some((buf, written)) = log_of(&shape, &events, size) else {
+            prop_assert!(size < header_size(&shape));
             return Ok(());
         };
+        let (format, banks) = shape;
         let log = LogReader::new(&buf).expect("reader");
+        prop_assert_eq!(log.log_format(), format);
+        prop_assert_eq!(log.header().size, header_size(&shape));
         prop_assert_eq!(log.banks(), &banks);
         prop_assert_eq!(walk(&buf, &log), written);
         for (event, (pcr, event_type, seed, data)) in log.events().zip(&events) {
@@ -174,10 +230,10 @@ proptest! {
 
     /// Attaching between any two events makes no difference.
     #[test]
-    fn attach_anywhere(banks in banks(), events in events()) {
-        let (once, written) = log_of(&banks, &events, 2500).expect("room");
+    fn attach_anywhere(shape in shape(), events in events()) {
+        let (once, written) = log_of(&shape, &events, 2500).expect("room");
         let mut buf = vec![0x55; 2500];
-        EventLog::format(&mut buf, PHYS, &banks).expect("room");
+        EventLog::format(&mut buf, PHYS, &shape.1, shape.0).expect("room");
         for event in events.iter().take(written) {
             let mut log = EventLog::attach(&mut buf, PHYS).expect("attach");
             prop_assert!(append(&mut log, event));
@@ -187,8 +243,8 @@ proptest! {
 
     /// What does not fit changes nothing.
     #[test]
-    fn nothing_partial(banks in banks(), events in events(), size in 0usize..900) {
-        let Some((mut buf, written)) = log_of(&banks, &events, size) else {
+    fn nothing_partial(shape in shape(), events in events(), size in 0usize..900) {
+        let Some((mut buf, written)) = log_of(&shape, &events, size) else {
             return Ok(());
         };
         if let Some(event) = events.get(written) {
@@ -200,9 +256,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_as_response(bytes in vec(any::<u8>(), 0..200), sessions: bool, pcr in 0u32..24, alg: u16) {
+    fn any_bytes_as_response(bytes in vec(any::<u8>(), 0..200), tag in tag(), pcr in 0u32..24, alg: u16) {
         let pcr = Pcr::new(pcr).expect("exists");
-        if let Ok((_, parameters)) = decode_response(&bytes, sessions) {
+        if let Ok((_, parameters)) = decode_response(&bytes, tag) {
             prop_assert!(parameters.left() <= bytes.len());
         }
         let mut found = 0usize;
@@ -216,9 +272,9 @@ proptest! {
     /// Good headers, any parameters: the parts behind the header are reached.
     #[test]
     fn any_parameters(parameters in vec(prop_oneof![3 => 0u8..6, 1 => any::<u8>()], 0..60), sessions: bool) {
-        let tag = if sessions { 0x8002 } else { 0x8001 };
-        let answer = common::response(tag, 0, &parameters);
-        let decoded = decode_response(&answer, sessions).map(|(rc, reader)| (rc.raw(), reader.left()));
+        let (raw, tag) = if sessions { (0x8002, Tag::Sessions) } else { (0x8001, Tag::NoSessions) };
+        let answer = common::response(raw, 0, &parameters);
+        let decoded = decode_response(&answer, tag).map(|(rc, reader)| (rc.raw(), reader.left()));
         match decoded {
             Ok((rc, left)) => prop_assert!(rc == 0 && left <= parameters.len()),
             Err(error) => prop_assert!(sessions && error != TpmError::ResponseTag),
@@ -285,7 +341,7 @@ proptest! {
         let script = Script { answers: vec![answer.clone()], ..Script::default() };
         let (model, mut clock) = Model::new(script, Faults { burst, cut_reads, ..Faults::default() });
         clock.step = 20_000;
-        let mut tis = Tis::probe(model.clone(), clock).expect("probe");
+        let mut tis = Tpm::probe(model.clone(), clock).expect("probe");
         let mut open = tis.open(Locality::L2).expect("open");
         let mut buf = [0; 100];
         let result = open.transmit(&any_command(), &mut buf, Duration::MEDIUM);
@@ -318,7 +374,7 @@ proptest! {
         let script = Script { answers: answers.collect(), repeat: true, ..Script::default() };
         let (model, mut clock) = Model::new(script, Faults::default());
         clock.step = 20_000;
-        let mut tis = Tis::probe(model.clone(), clock).expect("probe");
+        let mut tis = Tpm::probe(model.clone(), clock).expect("probe");
         let mut open = tis.open(Locality::L2).expect("open");
         match question {
             0 => {

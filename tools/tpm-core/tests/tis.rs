@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::{any_command, response, Faults, Model, Script, TestClock, TestTis, STEP_US};
-use tpm_core::{Duration, Locality, Timeouts, Tis, TpmError, TpmFamily, Transport};
+use common::{any_command, response, Faults, Model, Script, TestClock, TestTpm, STEP_US};
+use tpm_core::{Duration, Locality, Timeouts, Tpm, TpmError, TpmFamily, Transport};
 
 const T: Timeouts = Timeouts::DEFAULT;
 const LIMIT: Duration = Duration::from_us(600_000);
@@ -16,16 +16,16 @@ fn model(faults: Faults) -> (Model<Script>, TestClock) {
 }
 
 /// A TPM that was found, and then became faulty.
-fn probed(change: impl FnOnce(&mut Faults)) -> (Model<Script>, TestTis<Script>) {
+fn probed(change: impl FnOnce(&mut Faults)) -> (Model<Script>, TestTpm<Script>) {
     let (model, clock) = model(Faults::default());
-    let tis = Tis::probe(model.clone(), clock).expect("probe");
+    let tis = Tpm::probe(model.clone(), clock).expect("probe");
     model.set_faults(change);
     (model, tis)
 }
 
 fn probe_error(faults: Faults) -> Option<TpmError> {
     let (model, clock) = model(faults);
-    let error = Tis::probe(model.clone(), clock).err();
+    let error = Tpm::probe(model.clone(), clock).err();
     assert!(model.active().is_none() && !model.is_wanted());
     error
 }
@@ -33,7 +33,7 @@ fn probe_error(faults: Faults) -> Option<TpmError> {
 /// Opens locality 2 and sends a command that is answered with `answer`.
 fn exchange(
     model: &Model<Script>,
-    tis: &mut TestTis<Script>,
+    tis: &mut TestTpm<Script>,
     answer: &[u8],
 ) -> Result<Vec<u8>, TpmError> {
     model.backend(|script| script.answers.push(answer.to_vec()));
@@ -70,7 +70,6 @@ fn probe_tells_interfaces_apart() {
     };
     assert_eq!(probe_error(id(0x0)), None);
     assert_eq!(probe_error(id(0xffff_ffff)), None); // TIS 1.2 has no such register.
-    assert_eq!(probe_error(id(0xa000_4021)), Some(TpmError::CrbUnsupported));
     assert_eq!(probe_error(id(0x2)), Some(TpmError::UnknownInterface));
 }
 
@@ -207,6 +206,24 @@ fn guard_gives_back() {
 }
 
 #[test]
+fn kept_and_resumed() {
+    let (model, mut tis) = probed(|_| {});
+    let held = tis.open(Locality::L2).expect("open").keep();
+    assert_eq!(held.locality(), Locality::L2);
+    assert_eq!(model.active(), Some(2));
+    let mut open = tis.resume(held);
+    model.backend(|script| script.answers.push(response(0x8001, 0, &[])));
+    let len = open.transmit(&any_command(), &mut [0; 64], LIMIT);
+    assert_eq!(len, Ok(10));
+    // Kept again, and dropped this time.
+    let held = open.keep();
+    assert_eq!(model.active(), Some(2));
+    drop(tis.resume(held));
+    assert_eq!(model.active(), None);
+    assert_eq!(model.backend(|script| script.asked[0].0), 2);
+}
+
+#[test]
 fn locality_cannot_be_given_back() {
     let (model, mut tis) = probed(|f| f.stays_active = true);
     let open = tis.open(Locality::L2).expect("open");
@@ -290,8 +307,10 @@ fn late_response_is_cancelled() {
 
 #[test]
 fn late_response_cannot_be_cancelled() {
-    let late = LIMIT.as_us() + T.b + STEP_US;
-    for (tells_family, spent) in [(true, T.b), (false, 0)] {
+    let late = Duration::MEDIUM.as_us() + T.b + STEP_US;
+    // One that does not tell its family is asked for it first, and that takes too long already.
+    let asked = Duration::MEDIUM.as_us();
+    for (tells_family, spent) in [(true, LIMIT.as_us() + T.b), (false, asked)] {
         let (model, mut tis) = probed(|f| {
             f.execute_us = Some(late);
             f.cancel_us = None;
@@ -299,15 +318,60 @@ fn late_response_cannot_be_cancelled() {
         });
         let result = exchange(&model, &mut tis, &[]);
         assert_eq!(result, Err(TpmError::CommandTimeout));
-        assert_eq!(model.now(), LIMIT.as_us() + spent);
+        assert_eq!(model.now(), spent);
         assert!(!model.is_executing(), "the command was not aborted");
         assert_eq!(model.active(), None);
 
         // The TPM is as good as new.
         model.set_faults(|f| f.execute_us = Some(0));
-        model.backend(|script| script.answers.clear());
+        let refusal = response(0x00c4, 0x1e, &[]);
+        let asked = if tells_family { vec![] } else { vec![refusal] };
+        model.backend(|script| script.answers = asked);
         let answer = response(0x8001, 0, &[7]);
         assert_eq!(exchange(&model, &mut tis, &answer), Ok(answer));
+        let family = [TpmFamily::Tpm12, TpmFamily::Tpm20][usize::from(tells_family)];
+        assert_eq!(tis.family(), Some(family));
+    }
+}
+
+/// A TPM 2.0 can be asked to give up; else, and for a TPM 1.2, the command is aborted.
+#[test]
+fn nobody_waits() {
+    const GIVE_UP: u64 = 10 * STEP_US;
+    for (tells_family, cancel, spent) in [
+        (true, Some(T.b), GIVE_UP + T.b),
+        (true, None, GIVE_UP + T.b),
+        (false, Some(0), GIVE_UP),
+    ] {
+        let faults = Faults {
+            tells_family,
+            ..Faults::default()
+        };
+        let (model, clock) = model(faults);
+        let give_up_at = clock.give_up_at.clone();
+        let mut tis = Tpm::probe(model.clone(), clock).expect("probe");
+        if !tells_family {
+            let refusal = response(0x00c4, 0x1e, &[]);
+            model.backend(|script| script.answers = vec![refusal]);
+        }
+        let mut open = tis.open(Locality::L2).expect("open");
+        let family = [TpmFamily::Tpm12, TpmFamily::Tpm20][usize::from(tells_family)];
+        assert_eq!(open.family(), family);
+        model.set_faults(|f| (f.execute_us, f.cancel_us) = (None, cancel));
+        let begin = model.now();
+        give_up_at.set(Some(begin + GIVE_UP));
+        let result = open.transmit(&any_command(), &mut [0; 64], LIMIT);
+        let cancelled = tells_family && cancel.is_some();
+        let expected = cancelled.then_some(10).ok_or(TpmError::Canceled);
+        assert_eq!(result, expected);
+        assert_eq!(model.now() - begin, spent);
+        assert!(!model.is_executing(), "the command was not aborted");
+
+        give_up_at.set(None);
+        model.set_faults(|f| f.execute_us = Some(0));
+        model.backend(|script| script.answers.push(response(0x8001, 0, &[7])));
+        let next = open.transmit(&any_command(), &mut [0; 64], LIMIT);
+        assert_eq!(next, Ok(11));
     }
 }
 
@@ -404,7 +468,7 @@ fn vanishing() {
             ..Faults::default()
         };
         let (model, clock) = model(faults);
-        let result = Tis::probe(model.clone(), clock)
+        let result = Tpm::probe(model.clone(), clock)
             .and_then(|mut tis| exchange(&model, &mut tis, &response(0x8001, 0, &[1, 2, 3])));
         (model.accesses(), result)
     };
@@ -438,7 +502,7 @@ fn locality_is_lost() {
 fn clock_stands_still() {
     let (model, mut clock) = model(Faults::default());
     clock.step = 0;
-    let mut tis = Tis::probe(model.clone(), clock).expect("probe");
+    let mut tis = Tpm::probe(model.clone(), clock).expect("probe");
     model.hold(0);
     let error = tis.open(Locality::L2).err();
     assert_eq!(error, Some(TpmError::ClockStopped));

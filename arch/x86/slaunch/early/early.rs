@@ -21,6 +21,8 @@
 
 #[path = "../hash/mod.rs"]
 mod hash;
+#[path = "../../../../drivers/char/tpm/core/mmio.rs"]
+mod mmio;
 #[path = "../core/mod.rs"]
 #[allow(dead_code)] // Each root uses a part of it.
 mod slaunch;
@@ -118,7 +120,7 @@ fn launch(
     let region = table::copy(memory, entry.slrt, &others, &mut work.table)?;
     let checked = table::check(&work.table, region, window, image, entry.boot_params)?;
 
-    let events = measure::attach(memory, checked.own.log)?;
+    let events = measure::attach(memory, &checked)?;
     *log = Some(checked.own.log);
 
     let origin = inputs::copy_params(memory, &checked.own, entry.boot_params, &mut gift.params)?;

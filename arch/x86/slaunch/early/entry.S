@@ -52,7 +52,7 @@
 #define VECTOR_STUB_SIZE	16
 
 /*
- * Checked against the sum of all stack frames of the early code when it is
+ * Checked against the deepest chain of calls in the early code when it is
  * built, see check-stack.sh.
  */
 #define STACK_SIZE	SLAUNCH_STACK_SIZE

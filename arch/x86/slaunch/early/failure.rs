@@ -70,9 +70,7 @@ impl From<Error> for Failure {
 impl From<TpmError> for Failure {
     fn from(error: TpmError) -> Self {
         let mut failure = Self::new(match error {
-            TpmError::Absent | TpmError::CrbUnsupported | TpmError::UnknownInterface => {
-                Error::TpmAbsent
-            }
+            TpmError::Absent | TpmError::UnknownInterface => Error::TpmAbsent,
             TpmError::NotTpm2 => Error::TpmInit,
             TpmError::LocalityRefused | TpmError::LocalityLost | TpmError::NotReleased => {
                 Error::TpmLocality
@@ -122,8 +120,8 @@ fn cap(
     log: Option<Region>,
     error: Error,
 ) -> Result<(), Failure> {
-    let mut tis = measure::probe()?;
-    let mut tpm = measure::open(&mut tis)?;
+    let mut device = measure::probe()?;
+    let mut tpm = measure::open(&mut device)?;
     let banks = pcr_banks(&mut tpm)?;
     let digests = Hasher::new().digest(&banks, &error.code().to_le_bytes());
     for pcr in [Pcr::CODE, Pcr::CONFIG] {

@@ -7,16 +7,16 @@ use super::failure::Failure;
 use super::hash::Hasher;
 use super::inputs::Inputs;
 use super::memory::{Guarded, Memory};
-use super::registers::{Registers, TscClock};
+use super::mmio::Window;
+use super::registers::{TscClock, TPM_WINDOW};
 use super::slaunch::bytes::Sink;
 use super::slaunch::error::Error;
 use super::slaunch::physmem::PhysMem;
 use super::slaunch::policy::Entity;
-use super::slaunch::region::Region;
 use super::table::Checked;
 use super::tpm::{
     pcr_banks, pcr_extend, Banks, Digests, EventLog, Locality, LogError, MultiHash, OpenLocality,
-    Pcr, Tis, EV_SLAUNCH, EV_SLAUNCH_END, EV_SLAUNCH_START,
+    Pcr, Tpm, Transport, EV_SLAUNCH, EV_SLAUNCH_END, EV_SLAUNCH_START,
 };
 
 /// Event data of the marker before the first measurement.
@@ -25,27 +25,32 @@ const START: &[u8] = b"Secure Launch start";
 const END: &[u8] = b"Secure Launch end";
 
 /// A TPM of which a locality is open.
-pub(crate) type Tpm<'a> = OpenLocality<'a, Registers, TscClock>;
+pub(crate) type OpenTpm<'a> = OpenLocality<'a, Window, TscClock>;
 
 /// Looks for the TPM.
-pub(crate) fn probe() -> Result<Tis<Registers, TscClock>, Failure> {
+pub(crate) fn probe() -> Result<Tpm<Window, TscClock>, Failure> {
     // SAFETY: entry.S made the mapping, and one TPM at a time is in use.
-    Ok(Tis::probe(unsafe { Registers::new() }, TscClock)?)
+    Ok(Tpm::probe(unsafe { Window::new(TPM_WINDOW) }, TscClock)?)
 }
 
 /// Opens the locality that may extend the PCRs of a dynamic launch.
-pub(crate) fn open(tis: &mut Tis<Registers, TscClock>) -> Result<Tpm<'_>, Failure> {
-    Ok(tis.open(Locality::L2)?)
+pub(crate) fn open(device: &mut Tpm<Window, TscClock>) -> Result<OpenTpm<'_>, Failure> {
+    Ok(device.open(Locality::L2)?)
 }
 
-/// Finds the event log in `region`, which must be the launch's own, to append to it.
-pub(crate) fn attach<'a>(memory: &Memory, region: Region) -> Result<EventLog<'a>, Failure> {
+/// Finds the event log, to append to it. It must be in the format that the launch table says.
+pub(crate) fn attach<'a>(memory: &Memory, checked: &Checked<'_>) -> Result<EventLog<'a>, Failure> {
+    let region = checked.own.log;
+    let fail = |error| Failure::from_log(error).with(region.base(), region.size());
     // SAFETY: The region is apart from the image and from the rest of the launch's memory, nothing is read
     // from there through `memory` (see `Guarded`), and it is claimed once, but for a failure, after which
     // this claim is not used any more.
     let buffer = unsafe { memory.claim(region) }?;
-    EventLog::attach(buffer, region.base())
-        .map_err(|error| Failure::from_log(error).with(region.base(), region.size()))
+    let log = EventLog::attach(buffer, region.base()).map_err(fail)?;
+    if log.log_format().number() != checked.log_format {
+        return Err(fail(LogError::Version));
+    }
+    Ok(log)
 }
 
 /// Measures everything: the inputs in their order, and the markers around them.
@@ -56,12 +61,11 @@ pub(crate) fn measure(
     inputs: &Inputs<'_>,
     log: EventLog<'_>,
 ) -> Result<(), Failure> {
-    let mut tis = probe()?;
-    let mut tpm = open(&mut tis)?;
+    let mut device = probe()?;
+    let mut tpm = open(&mut device)?;
     let banks = pcr_banks(&mut tpm)?;
-    if !same_banks(&banks, log.banks()) {
-        return Err(Failure::from_log(LogError::Banks));
-    }
+    log.expect(tpm.family(), &banks)
+        .map_err(Failure::from_log)?;
     let mut measurer = Measurer {
         tpm,
         banks,
@@ -78,11 +82,6 @@ pub(crate) fn measure(
     Ok(measurer.tpm.close()?)
 }
 
-/// Whether the log has just the banks that are active: then none can be left out of an event.
-fn same_banks(active: &Banks, log: &Banks) -> bool {
-    active.len() == log.len() && active.iter().all(|alg| log.find(alg.id()) == Some(alg))
-}
-
 /// Where the bytes that are measured go.
 struct Stream<'a>(&'a mut Hasher);
 
@@ -94,7 +93,7 @@ impl Sink for Stream<'_> {
 
 /// What it takes to measure something.
 struct Measurer<'a> {
-    tpm: Tpm<'a>,
+    tpm: OpenTpm<'a>,
     banks: Banks,
     hasher: Hasher,
     log: EventLog<'a>,

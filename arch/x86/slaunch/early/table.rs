@@ -7,7 +7,7 @@ use super::memory::{fetch, read_array, Memory};
 use super::slaunch::error::Error;
 use super::slaunch::policy::Plan;
 use super::slaunch::region::Region;
-use super::slaunch::slrt::{self, Architecture, DlLayout, Header, Table, LOG_TPM20};
+use super::slaunch::slrt::{self, Architecture, DlLayout, Header, Table};
 
 /// What kernels are aligned to: startup_64 maps the image by pages of 2 MiB.
 const KERNEL_ALIGNMENT: u64 = 2 << 20;
@@ -40,6 +40,8 @@ pub(crate) struct Checked<'a> {
     pub(crate) plan: Plan<'a>,
     /// The memory of the launch.
     pub(crate) own: Own,
+    /// The format of the event log, one of `slrt::LOG_*`.
+    pub(crate) log_format: u16,
 }
 
 /// Copies the launch table at `address` into `copy`, which is at least as large as a table can be, and
@@ -108,9 +110,6 @@ pub(crate) fn check<'a>(
 
     let info = table.log_info()?;
     let fail = |error| Failure::new(error).with(info.addr, u64::from(info.size));
-    if info.format != LOG_TPM20 {
-        return Err(fail(Error::TpmBadLog));
-    }
     let log = info.region().and_then(Region::below_4g).map_err(fail)?;
     log.apart_from(&[kernel, block, region])
         .map_err(|_| fail(Error::EventLogOverlap))?;
@@ -124,5 +123,6 @@ pub(crate) fn check<'a>(
             table: region,
             log,
         },
+        log_format: info.format,
     })
 }

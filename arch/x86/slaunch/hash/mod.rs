@@ -63,6 +63,7 @@ impl Hasher {
     }
 
     /// Uses general registers only, unless [`Hasher::with_sse`] was called before.
+    #[inline(never)] // A few memsets, from the two places that want one.
     pub(crate) const fn new() -> Self {
         Self {
             banks: Banks::new(),
@@ -85,6 +86,7 @@ impl Hasher {
 }
 
 impl MultiHash for Hasher {
+    #[inline]
     fn begin(&mut self, banks: &Banks) {
         self.banks = *banks;
         // SAFETY: Each pointer is to a state of the right type and size.
@@ -96,6 +98,7 @@ impl MultiHash for Hasher {
         }
     }
 
+    #[inline]
     fn update(&mut self, data: &[u8]) {
         let (sha1, sha256) = (self.has(HashAlg::SHA1), self.has(HashAlg::SHA256));
         let (sha384, sha512) = (self.has(HashAlg::SHA384), self.has(HashAlg::SHA512));
@@ -120,6 +123,7 @@ impl MultiHash for Hasher {
         }
     }
 
+    #[inline]
     fn finish(&mut self) -> Digests {
         let mut digests = Digests::capped(&self.banks);
         // One buffer for all, as large as the largest digest.

@@ -58,9 +58,7 @@ impl From<Error> for Failure {
 impl From<TpmError> for Failure {
     fn from(error: TpmError) -> Self {
         let mut failure = Self::new(match error {
-            TpmError::Absent | TpmError::CrbUnsupported | TpmError::UnknownInterface => {
-                Error::TpmAbsent
-            }
+            TpmError::Absent | TpmError::UnknownInterface => Error::TpmAbsent,
             TpmError::NotTpm2 => Error::TpmInit,
             TpmError::LocalityRefused | TpmError::LocalityLost | TpmError::NotReleased => {
                 Error::TpmLocality
@@ -101,8 +99,8 @@ pub(crate) fn stop(memory: &mut Memory, progress: &mut Progress, failure: Failur
 /// Extends the code of the error into PCR 17 and 18, so that nothing sealed to a good launch can be had
 /// until the next one. There is nothing to do about it if that does not work either.
 fn cap(memory: &mut Memory, progress: &mut Progress, error: Error) -> Result<(), TpmError> {
-    let mut tis = measure::probe()?;
-    let mut tpm = tis.open(Locality::L2)?;
+    let mut device = measure::probe()?;
+    let mut tpm = device.open(Locality::L2)?;
     let banks = pcr_banks(&mut tpm)?;
     let digests = Hasher::new().digest(&banks, &error.code().to_le_bytes());
     for pcr in [Pcr::CODE, Pcr::CONFIG] {

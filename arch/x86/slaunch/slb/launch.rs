@@ -33,6 +33,8 @@ pub(crate) struct Plan {
     header_offset: u64,
     /// The event log.
     pub(crate) log: Region,
+    /// Its format, one of `slrt::LOG_*`.
+    pub(crate) log_format: u16,
     /// The boot parameters.
     boot_params: Region,
 }
@@ -76,13 +78,10 @@ fn plan(memory: &Memory) -> Result<Plan, Failure> {
     if dl.layout != DlLayout::V16 || dl.dce()? != window {
         return Err(Failure::new(Error::SlrtEntry).with(dl.dce_base, dl.dce_size));
     }
-    let kernel = kernel_region(dl, &[window, slrt])?;
+    let kernel = kernel_region(&dl, &[window, slrt])?;
 
     let log_info = table.log_info()?;
     let fail = |error| Failure::new(error).with(log_info.addr, u64::from(log_info.size));
-    if log_info.format != slrt::LOG_TPM20 {
-        return Err(fail(Error::TpmBadLog));
-    }
     let log = log_info.region().and_then(Region::below_4g).map_err(fail)?;
     log.apart_from(&[window, slrt, kernel])
         .map_err(|_| fail(Error::EventLogOverlap))?;
@@ -98,6 +97,7 @@ fn plan(memory: &Memory) -> Result<Plan, Failure> {
         kernel,
         header_offset: dl.dlme_header_offset,
         log,
+        log_format: log_info.format,
         boot_params,
     })
 }

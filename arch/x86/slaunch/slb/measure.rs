@@ -6,10 +6,11 @@ use super::failure::Failure;
 use super::hash::Hasher;
 use super::launch::{Kernel, Plan};
 use super::memory::Memory;
-use super::registers::{Registers, TscClock};
+use super::mmio::Window;
+use super::registers::{TscClock, TPM_WINDOW};
 use super::tpm::{
-    pcr_banks, pcr_extend, Banks, Digests, EventLog, Locality, LogError, MultiHash, Pcr, Tis,
-    TpmError, EV_SLAUNCH,
+    pcr_banks, pcr_extend, Digests, EventLog, Locality, LogError, MultiHash, Pcr, Tpm, TpmError,
+    Transport, EV_SLAUNCH,
 };
 use super::Progress;
 
@@ -28,22 +29,20 @@ pub(crate) fn measure(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let log_failure = |e| Failure::from_log(e).with(plan.log.base(), plan.log.size());
-    let log_banks = *EventLog::attach(memory.slice_mut(plan.log)?, plan.log.base())
-        .map_err(log_failure)?
-        .banks();
+    attach(plan, memory)?;
     progress.log = Some(plan.log);
 
-    let mut tis = probe()?;
-    let mut tpm = tis.open(Locality::L2)?;
+    let mut device = probe()?;
+    let mut tpm = device.open(Locality::L2)?;
     let banks = pcr_banks(&mut tpm)?;
-    if !same_banks(&banks, &log_banks) {
-        return Err(log_failure(LogError::Banks));
-    }
+    attach(plan, memory)?
+        .expect(tpm.family(), &banks)
+        .map_err(log_failure)?;
 
     // SAFETY: head.S enabled SSE; nobody else uses the registers.
     let mut hasher = unsafe { Hasher::with_sse() };
-    let own = hasher.digest(&log_banks, memory.own_image()?);
-    let image = hasher.digest(&log_banks, memory.slice(kernel.image)?);
+    let own = hasher.digest(&banks, memory.own_image()?);
+    let image = hasher.digest(&banks, memory.slice(kernel.image)?);
     hasher.wipe_registers();
 
     // Extend first: what the log has and the TPM has not can be forged, not the other way round.
@@ -55,14 +54,19 @@ pub(crate) fn measure(
 }
 
 /// Looks for the TPM.
-pub(crate) fn probe() -> Result<Tis<Registers, TscClock>, TpmError> {
+pub(crate) fn probe() -> Result<Tpm<Window, TscClock>, TpmError> {
     // SAFETY: head.S made the uncached mapping; one TPM at a time is in use.
-    Tis::probe(unsafe { Registers::new() }, TscClock)
+    Tpm::probe(unsafe { Window::new(TPM_WINDOW) }, TscClock)
 }
 
-/// Whether the log has just the banks that are active: then none can be left out of an event.
-fn same_banks(active: &Banks, log: &Banks) -> bool {
-    active.len() == log.len() && active.iter().all(|alg| log.find(alg.id()) == Some(alg))
+/// Takes over the event log, which must be in the format that the launch table says.
+fn attach<'a>(plan: &Plan, memory: &'a mut Memory) -> Result<EventLog<'a>, Failure> {
+    let fail = |e| Failure::from_log(e).with(plan.log.base(), plan.log.size());
+    let log = EventLog::attach(memory.slice_mut(plan.log)?, plan.log.base()).map_err(fail)?;
+    if log.log_format().number() != plan.log_format {
+        return Err(fail(LogError::Version));
+    }
+    Ok(log)
 }
 
 fn append(
@@ -72,11 +76,9 @@ fn append(
     digests: &Digests,
     label: &[u8],
 ) -> Result<(), Failure> {
-    let fail = |e| Failure::from_log(e).with(plan.log.base(), plan.log.size());
-    let buffer = memory.slice_mut(plan.log).map_err(Failure::new)?;
-    EventLog::attach(buffer, plan.log.base())
-        .and_then(|mut log| log.append(Pcr::CODE, EV_SLAUNCH, digests, label))
-        .map_err(fail)?;
+    attach(plan, memory)?
+        .append(Pcr::CODE, EV_SLAUNCH, digests, label)
+        .map_err(|e| Failure::from_log(e).with(plan.log.base(), plan.log.size()))?;
     progress.record.events = progress.record.events.saturating_add(1);
     Ok(())
 }

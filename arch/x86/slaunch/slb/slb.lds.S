@@ -6,8 +6,6 @@
  */
 #include "slb.h"
 
-#define SLB_STACK_SIZE	0x2000
-
 OUTPUT_FORMAT("elf64-x86-64")
 OUTPUT_ARCH(i386:x86-64)
 ENTRY(slb_entry)
@@ -79,6 +77,7 @@ SECTIONS
 	.comment 0 : { *(.comment) }
 	/DISCARD/ : {
 		*(.discard .discard.*)
+		*(.stack_sizes)
 		*(.note .note.*)
 		*(.eh_frame .eh_frame.*)
 		*(.modinfo .export_symbol .llvm_addrsig)

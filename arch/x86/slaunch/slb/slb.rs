@@ -15,6 +15,8 @@
 
 #[path = "../hash/mod.rs"]
 mod hash;
+#[path = "../../../../drivers/char/tpm/core/mmio.rs"]
+mod mmio;
 #[path = "../core/mod.rs"]
 #[allow(dead_code, unreachable_pub)] // Public for the host's crates; each root uses a part.
 mod slaunch;

@@ -2,24 +2,24 @@
 
 //! The TPM, seen from before the launch: is it one that the loader block can drive, and which PCR
 //! banks are active. No command is sent; the firmware is asked (TCG EFI Protocol Specification,
-//! family 2.0, revision 00.13), and two registers are read.
+//! family 2.0, revision 00.13, or for a TPM 1.2 the TCG EFI Protocol, version 1.22), and a few registers
+//! are read.
 
-use super::efi::{Status, SystemTable, SUCCESS, TCG2_PROTOCOL};
+use super::efi::{Status, SystemTable, SUCCESS, TCG2_PROTOCOL, TCG_PROTOCOL};
+use super::mmio::Window;
 use super::reason::{Reason, Refusal};
-use super::tpm::{Banks, HashAlg};
+use super::tpm::{Banks, HashAlg, InterfaceType, Locality, LocalityRegs, LogFormat, TPM_BASE};
+use core::ffi::c_void;
 use core::mem::{offset_of, size_of};
 
-/// Registers of locality 0 (PC Client Platform TPM Profile, 6.5).
-const BASE: usize = 0xfed4_0000;
-const ACCESS: usize = BASE;
-const ACCESS_ACTIVE: u8 = 1 << 5;
-const ACCESS_VALID: u8 = 1 << 7;
-/// `TPM_INTERFACE_ID`: what kind of interface the TPM has and uses.
-const INTERFACE_ID: usize = BASE + 0x30;
-const INTERFACE_TYPE: u32 = 0xf;
-const INTERFACE_FIFO: u32 = 0;
-/// FIFO as of TIS 1.3, when the register meant nothing yet.
-const INTERFACE_TIS_1_3: u32 = 0xf;
+/// What the event log is made for.
+#[derive(Clone, Copy)]
+pub(crate) struct FirmwareTpm {
+    /// The active banks.
+    pub(crate) banks: Banks,
+    /// What the log looks like.
+    pub(crate) log: LogFormat,
+}
 
 /// `EFI_TCG2_BOOT_SERVICE_CAPABILITY` (6.4). The structure comes with its size: older firmware
 /// fills less of it.
@@ -74,13 +74,48 @@ fn banks(bitmap: u32) -> Option<Banks> {
     (rest == 0 && !banks.is_empty()).then_some(banks)
 }
 
+/// `TCG_EFI_BOOT_SERVICE_CAPABILITY` (TCG EFI Protocol, 4.2).
+#[repr(C)]
+struct Capability12 {
+    size: u8,
+    structure_version: [u8; 4],
+    protocol_version: [u8; 4],
+    hash_algorithms: u8,
+    present: u8,
+    deactivated: u8,
+}
+
+const CAPABILITY12_SIZE: u8 = {
+    assert!(size_of::<Capability12>() == 12);
+    12
+};
+
+/// `EFI_TCG_PROTOCOL` (4.1), its first member: capability, features, address of the firmware's log and of
+/// its last entry.
+#[repr(C)]
+struct Tcg {
+    status_check:
+        extern "efiapi" fn(*mut Tcg, *mut Capability12, *mut u32, *mut u64, *mut u64) -> Status,
+}
+
 /// Finds the TPM and its active banks.
 ///
 /// # Errors
 ///
 /// Why the loader block cannot use it.
-pub(crate) fn check(system: &SystemTable) -> Result<Banks, Refusal> {
-    let interface = system.locate(&TCG2_PROTOCOL).map_err(no_tpm)?;
+pub(crate) fn check(system: &SystemTable) -> Result<FirmwareTpm, Refusal> {
+    let found = match system.locate(&TCG2_PROTOCOL) {
+        Ok(interface) => check_tpm20(interface),
+        Err(status) => match system.locate(&TCG_PROTOCOL) {
+            Ok(interface) => check_tpm12(interface),
+            Err(_) => Err(no_tpm(status)),
+        },
+    }?;
+    check_interface()?;
+    Ok(found)
+}
+
+fn check_tpm20(interface: *mut c_void) -> Result<FirmwareTpm, Refusal> {
     let protocol = interface.cast::<Tcg2>();
     let mut capability = Capability {
         size: CAPABILITY_SIZE,
@@ -104,29 +139,70 @@ pub(crate) fn check(system: &SystemTable) -> Result<Banks, Refusal> {
     if capability.present == 0 {
         return Err(Reason::NoTpm.into());
     }
+    let unknown = Reason::TpmBanks.with(capability.active_banks);
+    Ok(FirmwareTpm {
+        banks: banks(capability.active_banks).ok_or(unknown)?,
+        log: LogFormat::Agile,
+    })
+}
 
-    let id = read_interface_id();
-    if !matches!(id & INTERFACE_TYPE, INTERFACE_FIFO | INTERFACE_TIS_1_3) {
-        return Err(Reason::TpmInterface.with(id));
+fn check_tpm12(interface: *mut c_void) -> Result<FirmwareTpm, Refusal> {
+    let protocol = interface.cast::<Tcg>();
+    let mut capability = Capability12 {
+        size: CAPABILITY12_SIZE,
+        structure_version: [0; 4],
+        protocol_version: [0; 4],
+        hash_algorithms: 0,
+        present: 0,
+        deactivated: 0,
+    };
+    let (mut features, mut log, mut last) = (0, 0, 0);
+    // SAFETY: the firmware gave this interface for the protocol's identifier.
+    let status_check = unsafe { (*protocol).status_check };
+    let status = status_check(
+        protocol,
+        &mut capability,
+        &mut features,
+        &mut log,
+        &mut last,
+    );
+    if status != SUCCESS {
+        return Err(no_tpm(status));
     }
-    // All ones: nothing answers at this address (a TPM on another bus).
-    // SAFETY: as for the interface register.
-    let access = unsafe { (ACCESS as *const u8).read_volatile() };
-    if access == u8::MAX || access & ACCESS_VALID == 0 {
-        return Err(Reason::TpmInterface.with(id));
+    if capability.present == 0 || capability.deactivated != 0 {
+        return Err(Reason::NoTpm.into());
     }
+    let mut banks = Banks::new();
+    banks
+        .push(HashAlg::SHA1)
+        .map_err(|_| Reason::TpmBanks.with(0))?;
+    Ok(FirmwareTpm {
+        banks,
+        log: LogFormat::Tpm12,
+    })
+}
 
-    banks(capability.active_banks).ok_or(Reason::TpmBanks.with(capability.active_banks))
+/// Whether the registers are where the loader block looks for them, and of a kind that it knows.
+fn check_interface() -> Result<(), Refusal> {
+    // SAFETY: PC platforms decode this page for the TPM or for nothing; reading it has no effect. Firmware
+    // maps it one to one.
+    let mut window = unsafe { Window::new(TPM_BASE as usize) };
+    let mut regs = LocalityRegs::new(&mut window, Locality::L0);
+    let id = regs.interface_id();
+    let valid = match id.interface() {
+        // All ones: nothing answers at this address (a TPM on another bus).
+        InterfaceType::Fifo | InterfaceType::Tis => regs.access().is_valid(),
+        InterfaceType::Crb => regs.locality_state().is_valid(),
+        InterfaceType::Unknown => false,
+    };
+    if !valid {
+        return Err(Reason::TpmInterface.with(id.raw()));
+    }
+    Ok(())
 }
 
 fn no_tpm(status: Status) -> Refusal {
     Reason::NoTpm.with((status & 0xffff) as u32)
-}
-
-fn read_interface_id() -> u32 {
-    // SAFETY: PC platforms decode this page for the TPM or for nothing; reading it has no effect.
-    // Firmware maps it one to one.
-    unsafe { (INTERFACE_ID as *const u32).read_volatile() }
 }
 
 /// Gives up locality 0 if it is held, so that the processor and the loader block find the TPM free.
@@ -135,12 +211,14 @@ fn read_interface_id() -> u32 {
 ///
 /// Nobody uses the TPM any more: boot services have been left.
 pub(crate) unsafe fn relinquish() {
-    let access = ACCESS as *mut u8;
-    // SAFETY: the register is there ([`check`]); writing the active bit as one gives the locality
-    // up (5.3.2.3).
-    unsafe {
-        if access.read_volatile() & ACCESS_ACTIVE != 0 {
-            access.write_volatile(ACCESS_ACTIVE);
+    // SAFETY: the registers are there ([`check`]), and ours by the caller.
+    let mut window = unsafe { Window::new(TPM_BASE as usize) };
+    let mut regs = LocalityRegs::new(&mut window, Locality::L0);
+    if regs.interface_id().interface() == InterfaceType::Crb {
+        if regs.locality_state().active() == Some(Locality::L0) {
+            regs.relinquish_locality();
         }
+    } else if regs.access().is_active() {
+        regs.relinquish();
     }
 }

@@ -26,9 +26,9 @@ pub(crate) enum Reason {
     NoApic = 9,
     /// The kernel is to encrypt its memory (SME).
     MemEncrypt = 10,
-    /// The firmware knows of no TPM 2.0.
+    /// The firmware knows of no TPM.
     NoTpm = 11,
-    /// The TPM has no FIFO interface.
+    /// The TPM has neither FIFO nor CRB, or not where they belong.
     TpmInterface = 12,
     /// The set of active PCR banks is unknown or has a bank unknown here.
     TpmBanks = 13,
@@ -56,8 +56,8 @@ impl Reason {
             Self::NotBsp => "not on the boot processor",
             Self::NoApic => "no local APIC to stop the other processors with",
             Self::MemEncrypt => "not supported together with mem_encrypt=on",
-            Self::NoTpm => "no TPM 2.0",
-            Self::TpmInterface => "the TPM has no FIFO (TIS) interface",
+            Self::NoTpm => "no TPM",
+            Self::TpmInterface => "the TPM has no FIFO (TIS) or CRB interface",
             Self::TpmBanks => "unknown set of PCR banks",
             Self::Memory => "not enough memory below 4 GiB",
             Self::Slb => "malformed loader block",

@@ -3,12 +3,12 @@
 //! The way to the launch, from one call of the C side to the next.
 
 use super::efi::{self, Placement, Status, SystemTable};
+use super::firmware_tpm::{self, FirmwareTpm};
 use super::memory::{copy, view, LaunchMemory, BOOT_PARAMS_SIZE, LIMIT};
 use super::options::{Mode, Options};
 use super::reason::{Reason, Refusal};
 use super::tables::{self, Kernel};
-use super::tpm::Banks;
-use super::{cpu, firmware_tpm, image};
+use super::{cpu, image};
 use core::cell::UnsafeCell;
 
 /// `boot_params.hdr.xloadflags` and its bit for memory encryption
@@ -40,13 +40,13 @@ enum Stage {
     /// The machine can do it, and memory is there.
     Prepared {
         system: *const SystemTable,
-        banks: Banks,
+        tpm: FirmwareTpm,
         memory: LaunchMemory,
     },
     /// The kernel has its place.
     Placed {
         system: *const SystemTable,
-        banks: Banks,
+        tpm: FirmwareTpm,
         memory: LaunchMemory,
         kernel: Kernel,
     },
@@ -127,12 +127,12 @@ impl State {
         }
         let found = cpu::check()
             .and_then(|()| firmware_tpm::check(system))
-            .and_then(|banks| Ok((banks, LaunchMemory::new()?)));
+            .and_then(|tpm| Ok((tpm, LaunchMemory::new()?)));
         match found {
-            Ok((banks, memory)) => {
+            Ok((tpm, memory)) => {
                 self.stage = Stage::Prepared {
                     system,
-                    banks,
+                    tpm,
                     memory,
                 };
                 efi::SUCCESS
@@ -150,7 +150,7 @@ impl State {
     ) -> Status {
         let Stage::Prepared {
             system,
-            banks,
+            tpm,
             memory,
         } = self.stage
         else {
@@ -185,7 +185,7 @@ impl State {
         };
         self.stage = Stage::Placed {
             system,
-            banks,
+            tpm,
             memory,
             kernel,
         };
@@ -200,7 +200,7 @@ impl State {
     pub(crate) unsafe fn ready(&mut self, boot_params: *const u8) -> Status {
         let Stage::Placed {
             system,
-            banks,
+            tpm,
             mut memory,
             kernel,
         } = self.stage
@@ -220,7 +220,7 @@ impl State {
         let filled = if encrypt {
             Err(Reason::MemEncrypt.into())
         } else {
-            tables::fill(&mut memory, &banks, kernel, image)
+            tables::fill(&mut memory, &tpm, kernel, image)
         };
         if let Err(refusal) = filled {
             // SAFETY: as in `place_kernel()`. The kernel is where it may stay for any boot.

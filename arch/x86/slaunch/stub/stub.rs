@@ -10,6 +10,8 @@
 //! [`slaunch_prepare`], [`slaunch_place_kernel`], [`slaunch_ready`], and after
 //! `ExitBootServices()` [`slaunch_launch`].
 
+#[path = "../../../../drivers/char/tpm/core/mmio.rs"]
+mod mmio;
 #[path = "../core/mod.rs"]
 #[allow(dead_code, unreachable_pub)] // Each root uses a part of it.
 mod slaunch;

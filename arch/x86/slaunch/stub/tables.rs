@@ -2,16 +2,17 @@
 
 //! Filling the memory of the launch: event log, SLRT, loader block.
 
+use super::firmware_tpm::FirmwareTpm;
 use super::image;
 use super::memory::{copy, LaunchMemory, LOG_SIZE, SLB_SIZE, SLRT_SIZE};
 use super::reason::{Reason, Refusal};
 use super::slaunch::slb::{Slb, SlbParams};
 use super::slaunch::slrt::{
     entity, AmdInfo, Architecture, Builder, DlInfo, DlLayout, LogInfo, PolicyEntry,
-    BOOTLOADER_EFI_STUB, LOG_TPM20,
+    BOOTLOADER_EFI_STUB,
 };
 use super::slaunch::{error::Error, mle};
-use super::tpm::{Banks, EventLog, Pcr};
+use super::tpm::{EventLog, LogFormat, Pcr};
 
 /// The decompressed kernel.
 #[derive(Clone, Copy)]
@@ -40,7 +41,7 @@ const POLICY: [(u16, Pcr); 6] = [
 /// What is not as it must be.
 pub(crate) fn fill(
     memory: &mut LaunchMemory,
-    banks: &Banks,
+    tpm: &FirmwareTpm,
     kernel: Kernel,
     image: &[u8],
 ) -> Result<(), Refusal> {
@@ -48,7 +49,7 @@ pub(crate) fn fill(
         mle::find(image).map_err(|error| Reason::MleHeader.with(error.code()))?;
 
     let log_base = memory.log_base();
-    EventLog::format(memory.log(), log_base, banks).map_err(|_| Reason::Tables)?;
+    EventLog::format(memory.log(), log_base, &tpm.banks, tpm.log).map_err(|_| Reason::Tables)?;
 
     let info = DlInfo {
         layout: DlLayout::V16,
@@ -63,13 +64,13 @@ pub(crate) fn fill(
         context: 0,
         dl_launch: 0,
     };
-    write_slrt(memory, &info).map_err(|error| Reason::Tables.with(error.code()))?;
+    write_slrt(memory, &info, tpm.log).map_err(|error| Reason::Tables.with(error.code()))?;
     write_slb(memory).map_err(|error| Reason::Slb.with(error.code()))
 }
 
-fn write_slrt(memory: &mut LaunchMemory, info: &DlInfo) -> Result<(), Error> {
+fn write_slrt(memory: &mut LaunchMemory, info: &DlInfo, log: LogFormat) -> Result<(), Error> {
     let log = LogInfo {
-        format: LOG_TPM20,
+        format: log.number(),
         size: LOG_SIZE as u32,
         addr: memory.log_base(),
     };

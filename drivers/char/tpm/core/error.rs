@@ -7,14 +7,13 @@
 /// The discriminants ([`TpmError::code`]) are stable: they end up in launch records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
+#[repr(u8)] // Numbered like `code`, which is no table then; and the loader block gets smaller.
 pub enum TpmError {
     /// There is no TPM: its registers read as all ones, or its identity is not one.
-    Absent,
-    /// The TPM speaks the CRB interface, which is not supported yet.
-    CrbUnsupported,
+    Absent = 1,
     /// The TPM speaks an interface that is neither FIFO nor CRB.
-    UnknownInterface,
-    /// The TPM answers like a TPM 1.2.
+    UnknownInterface = 3,
+    /// The TPM answers a command of TPM 2.0 like a TPM 1.2.
     NotTpm2,
     /// The TPM went away: its registers read as all ones after they did not.
     Vanished,
@@ -24,13 +23,14 @@ pub enum TpmError {
     LocalityRefused,
     /// Another locality took over while this one was open.
     LocalityLost,
-    /// The TPM did not become ready for a command (timeout B).
+    /// The TPM did not become ready for a command (timeout B; C for a CRB), or a CRB does not give up one of
+    /// before (timeout B).
     NotReady,
     /// The TPM did not accept or offer data in time: burst count 0 (timeout D).
     BurstTimeout,
     /// A register did not become valid in time (timeout A for ACCESS, C for STS).
     StatusTimeout,
-    /// The TPM expected more or fewer command bytes than were sent.
+    /// The TPM expected more or fewer command bytes than were sent, or the platform refused to start a command.
     TransferRejected,
     /// There was no response within the command's duration; the command was cancelled.
     CommandTimeout,
@@ -50,14 +50,19 @@ pub enum TpmError {
     Banks,
     /// The locality could not be given back.
     NotReleased,
+    /// The buffers of a CRB are not where buffers can be in the TPM's window, or cannot hold a header.
+    BufferBounds,
+    /// The command was cancelled because nobody waited for it any more.
+    Canceled,
+    /// The TPM reports a fatal error (tpmSts).
+    Failed,
 }
 
 impl TpmError {
-    /// The stable number of this error; 0 is never used.
+    /// The stable number of this error; 0 and 2 are not used.
     pub const fn code(self) -> u8 {
         match self {
             Self::Absent => 1,
-            Self::CrbUnsupported => 2,
             Self::UnknownInterface => 3,
             Self::NotTpm2 => 4,
             Self::Vanished => 5,
@@ -77,6 +82,9 @@ impl TpmError {
             Self::Rc(_) => 19,
             Self::Banks => 20,
             Self::NotReleased => 21,
+            Self::BufferBounds => 22,
+            Self::Canceled => 23,
+            Self::Failed => 24,
         }
     }
 
@@ -89,7 +97,8 @@ impl TpmError {
     }
 }
 
-/// A TPM 2.0 response code (TPM 2.0 Library part 2, section 6.6).
+/// A response code: of TPM 2.0 (TPM 2.0 Library part 2, section 6.6) or TPM 1.2 (TPM Main part 2, section
+/// 16). No number means something to both but success and [`TpmRc::BAD_TAG`], which mean the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the TPM may have refused the command"]
 pub struct TpmRc(u32);
@@ -139,6 +148,41 @@ impl TpmRc {
 
     /// Whether the TPM did not start the command and asks for it to be sent again.
     pub const fn is_retry(self) -> bool {
-        self.0 == Self::RETRY.0 || self.0 == Self::TESTING.0 || self.0 == Self::YIELDED.0
+        matches!(
+            self,
+            Self::RETRY
+                | Self::TESTING
+                | Self::YIELDED
+                | Self::TPM12_RETRY
+                | Self::NEEDS_SELFTEST
+                | Self::DOING_SELFTEST
+        )
     }
+}
+
+/// Response codes of TPM 1.2.
+impl TpmRc {
+    /// The TPM is deactivated: it does not extend PCRs.
+    pub const DEACTIVATED: Self = Self(0x006);
+    /// The TPM is disabled.
+    pub const DISABLED: Self = Self(0x007);
+    /// The self test has failed; the TPM does nothing more.
+    pub const FAILEDSELFTEST: Self = Self(0x01c);
+    /// The command is out of order: a second startup, or anything else before the first.
+    pub const INVALID_POSTINIT: Self = Self(0x026);
+    /// The command is not allowed at this locality.
+    pub const BAD_LOCALITY: Self = Self(0x03d);
+    /// The PCR cannot be reset.
+    pub const NOTRESETABLE: Self = Self(0x032);
+    /// The PCR cannot be reset from this locality.
+    pub const NOTLOCAL: Self = Self(0x033);
+    /// The TPM is too busy to start the command; send it again.
+    pub const TPM12_RETRY: Self = Self(0x800);
+    /// What the command needs was not tested yet; test, and send it again.
+    pub const NEEDS_SELFTEST: Self = Self(0x801);
+    /// A self test is running; send the command again.
+    pub const DOING_SELFTEST: Self = Self(0x802);
+    /// The TPM defends itself against guesses at its secrets. That takes too long to wait for, and no
+    /// command made here has to do with secrets.
+    pub const DEFEND_LOCK_RUNNING: Self = Self(0x803);
 }

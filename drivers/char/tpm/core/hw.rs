@@ -18,6 +18,12 @@ pub trait Mmio {
     fn write8(&mut self, offset: u32, value: u8);
     /// Writes the 32-bit word at `offset`.
     fn write32(&mut self, offset: u32, value: u32);
+
+    /// Tells the platform that a CRB was given a command, where it wants to be told (the ACPI start method);
+    /// false if it refuses.
+    fn invoke(&mut self) -> bool {
+        true
+    }
 }
 
 impl<T: Mmio> Mmio for &mut T {
@@ -33,6 +39,9 @@ impl<T: Mmio> Mmio for &mut T {
     fn write32(&mut self, offset: u32, value: u32) {
         T::write32(self, offset, value);
     }
+    fn invoke(&mut self) -> bool {
+        T::invoke(self)
+    }
 }
 
 /// A monotonic clock.
@@ -43,16 +52,25 @@ pub trait Clock {
     /// that exists), which lengthens waits; it must not run fast, which would cut them short.
     fn elapsed_us(&self) -> u64;
 
-    /// Called once in every round of a wait; a pause instruction or a short sleep.
-    fn relax(&self);
+    /// Called once in every round of a wait that has lasted `waited_us` microseconds so far: a pause
+    /// instruction, or a sleep that is short against that.
+    fn relax(&self, waited_us: u64);
+
+    /// Whether nobody waits for the response any more, so that a command that runs is to be cancelled.
+    fn given_up(&self) -> bool {
+        false
+    }
 }
 
 impl<T: Clock> Clock for &T {
     fn elapsed_us(&self) -> u64 {
         T::elapsed_us(self)
     }
-    fn relax(&self) {
-        T::relax(self);
+    fn relax(&self, waited_us: u64) {
+        T::relax(self, waited_us);
+    }
+    fn given_up(&self) -> bool {
+        T::given_up(self)
     }
 }
 
@@ -67,10 +85,12 @@ pub(super) struct Wait<'a, C> {
     last: u64,
     limit_us: u64,
     stalled: u32,
+    begun: bool,
 }
 
 impl<'a, C: Clock> Wait<'a, C> {
     /// Begins a wait of at most `limit_us` microseconds.
+    #[inline(never)] // There are many kinds of waits, and the loader block must stay small.
     pub(super) fn new(clock: &'a C, limit_us: u64) -> Self {
         let start = clock.elapsed_us();
         Self {
@@ -79,6 +99,7 @@ impl<'a, C: Clock> Wait<'a, C> {
             last: start,
             limit_us,
             stalled: 0,
+            begun: false,
         }
     }
 
@@ -96,18 +117,23 @@ impl<'a, C: Clock> Wait<'a, C> {
         mut done: impl FnMut() -> Result<Option<T>, TpmError>,
     ) -> Result<Option<T>, TpmError> {
         loop {
-            let over = self.over()?;
+            let over = self.next()?;
             if let Some(value) = done()? {
                 return Ok(Some(value));
             }
             if over {
                 return Ok(None);
             }
-            self.clock.relax();
         }
     }
 
-    fn over(&mut self) -> Result<bool, TpmError> {
+    /// Begins the next round; true if it is the last one.
+    #[inline(never)] // As above.
+    fn next(&mut self) -> Result<bool, TpmError> {
+        if self.begun {
+            self.clock.relax(self.last.wrapping_sub(self.start));
+        }
+        self.begun = true;
         let now = self.clock.elapsed_us();
         if now == self.last {
             self.stalled = self.stalled.saturating_add(1);

@@ -3,16 +3,25 @@
 //! A TPM to test against: the register model, with a back end that executes the commands.
 #![allow(dead_code, unused_imports)] // Each test uses a part of it.
 
-mod model;
+mod answers;
+mod crb;
+pub mod crb_harness;
+mod fifo;
+mod noise;
+mod sim;
 mod swtpm;
 
-pub use model::{Backend, Faults, Model, Script, TestClock, STEP_US};
+pub use answers::{golden, tpm12, tpm20, Answers};
+pub use crb::{CrbFaults, CrbModel, BARE};
+pub use fifo::{Faults, Model};
+pub use noise::{Noise, Stuck};
+pub use sim::{Backend, Script, TestClock, STEP_US};
 pub use swtpm::Swtpm;
 
-use tpm_core::{Builder, OpenLocality, Tis};
+use tpm_core::{Builder, OpenLocality, Tpm};
 
 /// The transport that the tests drive.
-pub type TestTis<B> = Tis<Model<B>, TestClock>;
+pub type TestTpm<B> = Tpm<Model<B>, TestClock>;
 /// The same, with a locality open.
 pub type TestOpen<'a, B> = OpenLocality<'a, Model<B>, TestClock>;
 

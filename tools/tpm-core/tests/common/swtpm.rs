@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A real TPM 2.0 for the model: a private swtpm, ended with the test.
+//! A real TPM for the model: a private swtpm, ended with the test.
 //!
 //! swtpm has two sockets: commands and responses go over one, resets, localities and the hash sequence
 //! of a dynamic launch over the other (its numbers are big endian; see swtpm's tpm_ioctl.h).
 
-use super::model::Backend;
+use super::sim::Backend;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tpm_core::TpmFamily;
 
 const CMD_INIT: u32 = 2;
 const CMD_SHUTDOWN: u32 = 3;
@@ -33,17 +34,38 @@ pub struct Swtpm {
 }
 
 impl Swtpm {
-    /// Starts a TPM with exactly these banks (TPM_ALG_ID) active.
+    /// Starts a TPM 2.0 with exactly these banks (TPM_ALG_ID) active.
     ///
     /// # Panics
     ///
     /// When there is no swtpm, or it does not do what it is told.
     pub fn start(banks: &[u16]) -> Self {
+        let mut tpm = Self::spawn(TpmFamily::Tpm20);
+        tpm.power_on();
+        tpm.allocate(banks);
+        tpm.command(&super::hex("8001 0000000c 00000145 0000"));
+        tpm.power_on();
+        tpm
+    }
+
+    /// A TPM of this family out of the box, that was reset but not started.
+    ///
+    /// # Panics
+    ///
+    /// When there is no swtpm, or it does not do what it is told.
+    pub fn unstarted(family: TpmFamily) -> Self {
+        let mut tpm = Self::spawn(family);
+        tpm.reset();
+        tpm
+    }
+
+    fn spawn(family: TpmFamily) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = |name: &str| directory.path().join(name);
         let process = Command::new("swtpm")
             // Should the test be killed, swtpm ends with the connection.
-            .args(["socket", "--tpm2", "--terminate"])
+            .args(["socket", "--terminate"])
+            .args((family == TpmFamily::Tpm20).then_some("--tpm2"))
             .arg("--tpmstate")
             .arg(format!("dir={}", directory.path().display()))
             .arg("--ctrl")
@@ -58,22 +80,22 @@ impl Swtpm {
         };
         let control = connect(&mut process, &path("control"));
         let data = connect(&mut process, &path("data"));
-        let mut tpm = Self {
+        Self {
             process,
             control,
             data,
             _directory: directory,
-        };
-        tpm.power_on();
-        tpm.allocate(banks);
-        tpm.command(&super::hex("8001 0000000c 00000145 0000"));
-        tpm.power_on();
-        tpm
+        }
+    }
+
+    /// Resets the TPM.
+    pub fn reset(&mut self) {
+        self.control(CMD_INIT, &0u32.to_be_bytes());
     }
 
     /// Reset, then TPM2_Startup(CLEAR).
     fn power_on(&mut self) {
-        self.control(CMD_INIT, &0u32.to_be_bytes());
+        self.reset();
         self.command(&super::hex("8001 0000000c 00000144 0000"));
     }
 

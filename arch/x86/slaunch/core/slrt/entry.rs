@@ -39,6 +39,15 @@ impl DlLayout {
             Self::V16 => 88,
         }
     }
+
+    /// The layout of an entry, which its size tells.
+    pub(super) const fn of(entry: &[u8]) -> Result<Self, Error> {
+        match entry.len() {
+            72 => Ok(Self::V15),
+            88 => Ok(Self::V16),
+            _ => Err(Error::SlrtEntry),
+        }
+    }
 }
 
 /// DL_INFO: the memory of the launch.
@@ -79,11 +88,7 @@ impl DlInfo {
     ///
     /// [`Error::SlrtEntry`] if it has neither of the two sizes.
     pub fn parse(entry: &[u8]) -> Result<Self, Error> {
-        let layout = match entry.len() {
-            72 => DlLayout::V15,
-            88 => DlLayout::V16,
-            _ => return Err(Error::SlrtEntry),
-        };
+        let layout = DlLayout::of(entry)?;
         let (header_offset, config_table, context_at) = match layout {
             DlLayout::V15 => (0, 0, 48),
             DlLayout::V16 => (number64(entry, 48)?, number64(entry, 56)?, 64),

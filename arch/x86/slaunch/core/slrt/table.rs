@@ -5,8 +5,8 @@
 use super::super::bytes::{slice_at, u16_at, u32_at};
 use super::super::error::Error;
 use super::{
-    tag, AmdInfo, Architecture, DlInfo, IntelInfo, LogInfo, Policy, UefiConfig, ENTRY_HEADER_SIZE,
-    HEADER_SIZE, MAGIC, MAX_TABLE_SIZE, REVISION,
+    tag, AmdInfo, Architecture, DlInfo, DlLayout, IntelInfo, LogInfo, Policy, UefiConfig,
+    ENTRY_HEADER_SIZE, HEADER_SIZE, MAGIC, MAX_TABLE_SIZE, REVISION,
 };
 
 /// The table's header.
@@ -60,11 +60,12 @@ impl Header {
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
     header: Header,
-    dl_info: Option<DlInfo>,
-    log_info: Option<LogInfo>,
+    // Entries with many fields are kept as bytes, and read again by who needs them.
+    dl_info: Option<&'a [u8]>,
+    log_info: Option<&'a [u8]>,
     policy: Option<Policy<'a>>,
     intel: Option<IntelInfo<'a>>,
-    amd: Option<AmdInfo>,
+    amd: Option<&'a [u8]>,
     uefi_config: Option<UefiConfig<'a>>,
 }
 
@@ -123,11 +124,11 @@ impl<'a> Table<'a> {
 
     fn take(&mut self, tag: u32, entry: &'a [u8]) -> Result<(), Error> {
         match tag {
-            tag::DL_INFO => once(&mut self.dl_info, DlInfo::parse(entry)?),
-            tag::LOG_INFO => once(&mut self.log_info, LogInfo::parse(entry)?),
+            tag::DL_INFO => DlLayout::of(entry).and_then(|_| once(&mut self.dl_info, entry)),
+            tag::LOG_INFO => LogInfo::parse(entry).and_then(|_| once(&mut self.log_info, entry)),
             tag::POLICY => once(&mut self.policy, Policy::parse(entry)?),
             tag::INTEL_INFO => once(&mut self.intel, IntelInfo::parse(entry)?),
-            tag::AMD_INFO => once(&mut self.amd, AmdInfo::parse(entry)?),
+            tag::AMD_INFO => AmdInfo::parse(entry).and_then(|_| once(&mut self.amd, entry)),
             tag::UEFI_CONFIG => once(&mut self.uefi_config, UefiConfig::parse(entry)?),
             _ => Ok(()),
         }
@@ -155,8 +156,8 @@ impl<'a> Table<'a> {
     /// # Errors
     ///
     /// [`Error::SlrtMissingEntry`] if the table has no such entry.
-    pub fn dl_info(&self) -> Result<&DlInfo, Error> {
-        self.dl_info.as_ref().ok_or(Error::SlrtMissingEntry)
+    pub fn dl_info(&self) -> Result<DlInfo, Error> {
+        DlInfo::parse(self.dl_info.ok_or(Error::SlrtMissingEntry)?)
     }
 
     /// The event log.
@@ -164,8 +165,8 @@ impl<'a> Table<'a> {
     /// # Errors
     ///
     /// [`Error::SlrtMissingEntry`] if the table has no such entry.
-    pub fn log_info(&self) -> Result<&LogInfo, Error> {
-        self.log_info.as_ref().ok_or(Error::SlrtMissingEntry)
+    pub fn log_info(&self) -> Result<LogInfo, Error> {
+        LogInfo::parse(self.log_info.ok_or(Error::SlrtMissingEntry)?)
     }
 
     /// What is particular to AMD.
@@ -173,8 +174,8 @@ impl<'a> Table<'a> {
     /// # Errors
     ///
     /// [`Error::SlrtMissingEntry`] if the table has no such entry.
-    pub fn amd(&self) -> Result<&AmdInfo, Error> {
-        self.amd.as_ref().ok_or(Error::SlrtMissingEntry)
+    pub fn amd(&self) -> Result<AmdInfo, Error> {
+        AmdInfo::parse(self.amd.ok_or(Error::SlrtMissingEntry)?)
     }
 
     /// What is particular to Intel.

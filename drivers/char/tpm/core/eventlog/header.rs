@@ -4,7 +4,7 @@
 
 use super::super::bytes::{Builder, Reader};
 use super::super::digest::{Banks, HashAlg, MAX_BANKS};
-use super::{LogError, EV_NO_ACTION};
+use super::{container, LogError, LogFormat, EV_NO_ACTION};
 
 /// Bytes of a TPM 1.2 record before its data: PCR, type, SHA-1, size.
 const RECORD: usize = 32;
@@ -17,10 +17,11 @@ const VENDOR: u8 = 20;
 
 const SIGNATURE: [u8; 16] = *b"Spec ID Event03\0";
 
-/// The vendor information that a launch keeps in the first record.
+/// Where a log lies and ends: the vendor information that a launch keeps in the first record, or the same
+/// from the header of a TPM 1.2 log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VendorInfo {
-    /// Physical address of the log.
+    /// Physical address of the log; 0 in a TPM 1.2 log, which does not tell.
     pub phys: u64,
     /// Size of the buffer, in bytes.
     pub container: u32,
@@ -31,7 +32,7 @@ pub struct VendorInfo {
 }
 
 impl VendorInfo {
-    /// Offset of `next` from the end of the first record, in bytes.
+    /// Offset of `next` from the end of the first record or header, in bytes.
     pub(super) const NEXT_FROM_END: usize = 4;
 
     fn parse(bytes: &[u8]) -> Option<Self> {
@@ -48,22 +49,27 @@ impl VendorInfo {
     }
 }
 
-/// The first record of a log, checked.
+/// The first record of a log, or the header of a TPM 1.2 log, checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LogHeader {
-    /// 0 for a client, 1 for a server.
+    /// What the events look like.
+    pub format: LogFormat,
+    /// 0 for a client, 1 for a server. A TPM 1.2 log does not tell.
     pub platform_class: u32,
     /// The banks, with the sizes of their digests.
     pub banks: Banks,
     /// The vendor information, if it has the size of ours. Its content is not checked.
     pub vendor: Option<VendorInfo>,
-    /// Size of the whole first record, in bytes.
+    /// Size of the whole first record or header, in bytes: the events follow.
     pub size: usize,
 }
 
 impl LogHeader {
-    /// Checks the record that `log` begins with.
+    /// Checks the record or header that `log` begins with.
     pub(super) fn parse(log: &[u8]) -> Result<Self, LogError> {
+        if let Some(header) = container::parse(log) {
+            return header;
+        }
         let mut reader = Reader::new(log);
         let pcr = reader.le32().ok_or(LogError::TooSmall)?;
         let event_type = reader.le32().ok_or(LogError::TooSmall)?;
@@ -108,6 +114,7 @@ impl LogHeader {
             return Err(LogError::NotAgile);
         }
         Ok(Self {
+            format: LogFormat::Agile,
             platform_class,
             banks,
             vendor,
@@ -115,8 +122,11 @@ impl LogHeader {
         })
     }
 
-    /// Size in bytes of the first record for these banks, with our vendor information.
-    pub(super) fn size_for(banks: &Banks) -> usize {
+    /// Size in bytes of the first record for these banks, with our vendor information; or of the header.
+    pub(super) fn size_for(banks: &Banks, format: LogFormat) -> usize {
+        if format == LogFormat::Tpm12 {
+            return container::HEADER;
+        }
         // At most MAX_BANKS banks: no overflow.
         let list = banks.len().wrapping_mul(BANK);
         let tail = 1usize.wrapping_add(usize::from(VENDOR));
@@ -126,9 +136,17 @@ impl LogHeader {
             .wrapping_add(tail)
     }
 
-    /// Writes a first record. The caller checks that it fits.
-    pub(super) fn write(out: &mut Builder<'_>, banks: &Banks, vendor: &VendorInfo) {
-        let data = Self::size_for(banks).wrapping_sub(RECORD);
+    /// Writes a first record, or the header. The caller checks that it fits.
+    pub(super) fn write(
+        out: &mut Builder<'_>,
+        banks: &Banks,
+        format: LogFormat,
+        vendor: &VendorInfo,
+    ) {
+        if format == LogFormat::Tpm12 {
+            return container::write(out, vendor);
+        }
+        let data = Self::size_for(banks, format).wrapping_sub(RECORD);
         match (u32::try_from(data), u32::try_from(banks.len())) {
             (Ok(data), Ok(count)) => {
                 out.le32(0).le32(EV_NO_ACTION).bytes(&[0; 20]).le32(data);

@@ -3,11 +3,12 @@
 //! Reading a log that nobody vouches for.
 
 use super::super::bytes::Reader;
-use super::super::digest::{Banks, MAX_BANKS};
+use super::super::digest::{Banks, HashAlg, MAX_BANKS};
 use super::error::LogError;
 use super::header::LogHeader;
+use super::LogFormat;
 
-/// A log whose first record was checked; the events are checked as they are read.
+/// A log whose first record or header was checked; the events are checked as they are read.
 ///
 /// # Invariants
 ///
@@ -19,8 +20,8 @@ pub struct LogReader<'a> {
 }
 
 impl<'a> LogReader<'a> {
-    /// Opens a log of ours: one whose vendor information tells where it ends. `buf` may be the whole
-    /// buffer, or just its used part.
+    /// Opens a log of ours, of either format: one that tells where it ends. `buf` may be the whole buffer,
+    /// or just its used part.
     ///
     /// # Errors
     ///
@@ -29,7 +30,7 @@ impl<'a> LogReader<'a> {
         let header = LogHeader::parse(buf)?;
         let vendor = header.vendor.ok_or(LogError::NoVendorInfo)?;
         let container = usize::try_from(vendor.container).map_err(|_| LogError::Container)?;
-        if container < buf.len() || vendor.first != 0 {
+        if container < buf.len() || vendor.first != header.format.first() {
             return Err(LogError::Container);
         }
         let next = usize::try_from(vendor.next).map_err(|_| LogError::AppendPoint)?;
@@ -37,23 +38,28 @@ impl<'a> LogReader<'a> {
             return Err(LogError::AppendPoint);
         }
         let log = buf.get(..next).ok_or(LogError::AppendPoint)?;
-        // INVARIANT: `next` was compared with the size of the first record.
+        // INVARIANT: `next` was compared with the size of the first record or header.
         Ok(Self { header, log })
     }
 
-    /// Opens a log that ends with `log`, whatever its vendor information says: one whose length is known
+    /// Opens a log that ends with `log`, whatever it says itself: one whose length is known
     /// from elsewhere (the TXT heap, ACPI, the size of a file).
     ///
     /// # Errors
     ///
-    /// Those of the first record.
+    /// Those of the first record or header.
     pub fn whole(log: &'a [u8]) -> Result<Self, LogError> {
         let header = LogHeader::parse(log)?;
-        // INVARIANT: the record that was parsed is part of `log`.
+        // INVARIANT: what was parsed is part of `log`.
         Ok(Self { header, log })
     }
 
-    /// The first record.
+    /// What the log looks like.
+    pub const fn log_format(&self) -> LogFormat {
+        self.header.format
+    }
+
+    /// The first record or header.
     pub const fn header(&self) -> &LogHeader {
         &self.header
     }
@@ -63,14 +69,15 @@ impl<'a> LogReader<'a> {
         &self.header.banks
     }
 
-    /// Size of the log from its first record to the end of the last event, in bytes.
+    /// Size of the log from its first byte to the end of the last event, in bytes.
     pub const fn used(&self) -> usize {
         self.log.len()
     }
 
-    /// The events behind the first record.
+    /// The events behind the first record or header.
     pub fn events(&self) -> Events<'a> {
         Events {
+            format: self.header.format,
             banks: self.header.banks,
             rest: self.log.get(self.header.size..).unwrap_or(&[]),
             end: self.log.len(),
@@ -81,6 +88,7 @@ impl<'a> LogReader<'a> {
 /// Iterator over the events of a log. After an error there is nothing more.
 #[derive(Clone, Debug)]
 pub struct Events<'a> {
+    format: LogFormat,
     banks: Banks,
     rest: &'a [u8],
     end: usize,
@@ -94,7 +102,10 @@ impl<'a> Events<'a> {
         let mut reader = Reader::new(self.rest);
         let pcr = reader.le32().ok_or(CUT)?;
         let event_type = reader.le32().ok_or(CUT)?;
-        let digests = EventDigests::parse(&mut reader, &self.banks)?;
+        let digests = match self.format {
+            LogFormat::Tpm12 => EventDigests::parse_sha1(&mut reader, &self.banks)?,
+            LogFormat::Agile => EventDigests::parse(&mut reader, &self.banks)?,
+        };
         let size = usize::try_from(reader.le32().ok_or(CUT)?).map_err(|_| CUT)?;
         let data = reader.bytes(size).ok_or(CUT)?;
         self.rest = reader.rest();
@@ -111,6 +122,7 @@ impl<'a> Events<'a> {
 impl<'a> Iterator for Events<'a> {
     type Item = Result<Event<'a>, LogError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -143,15 +155,28 @@ pub struct Event<'a> {
 ///
 /// # Invariants
 ///
-/// `raw` holds `count` digests, each a TPM_ALG_ID that `banks` lists and as many bytes as it says.
+/// `raw` holds `count` digests, each a TPM_ALG_ID that `banks` lists and as many bytes as it says; in the
+/// format of TPM 1.2 it is the one digest, of SHA-1, without a TPM_ALG_ID.
 #[derive(Clone, Copy, Debug)]
 pub struct EventDigests<'a> {
+    format: LogFormat,
     banks: Banks,
     raw: &'a [u8],
     count: usize,
 }
 
 impl<'a> EventDigests<'a> {
+    fn parse_sha1(reader: &mut Reader<'a>, banks: &Banks) -> Result<Self, LogError> {
+        let raw = reader.bytes(HashAlg::SHA1.size());
+        // INVARIANT: as long as a digest of SHA-1.
+        Ok(Self {
+            format: LogFormat::Tpm12,
+            banks: *banks,
+            raw: raw.ok_or(LogError::Truncated)?,
+            count: 1,
+        })
+    }
+
     fn parse(reader: &mut Reader<'a>, banks: &Banks) -> Result<Self, LogError> {
         let count = reader.le32().ok_or(LogError::Truncated)?;
         let count = usize::try_from(count).map_err(|_| LogError::DigestCount)?;
@@ -174,6 +199,7 @@ impl<'a> EventDigests<'a> {
         let raw = raw.bytes(len).ok_or(LogError::Truncated)?;
         // INVARIANT: `raw` is what the loop walked over.
         Ok(Self {
+            format: LogFormat::Agile,
             banks: *banks,
             raw,
             count,
@@ -195,6 +221,7 @@ impl<'a> EventDigests<'a> {
     /// TPM_ALG_ID and value of each digest.
     pub fn iter(&self) -> DigestIter<'a> {
         DigestIter {
+            format: self.format,
             banks: self.banks,
             rest: Reader::new(self.raw),
         }
@@ -204,6 +231,7 @@ impl<'a> EventDigests<'a> {
 /// Iterator over the digests of one event: TPM_ALG_ID and value.
 #[derive(Clone)]
 pub struct DigestIter<'a> {
+    format: LogFormat,
     banks: Banks,
     rest: Reader<'a>,
 }
@@ -212,7 +240,10 @@ impl<'a> Iterator for DigestIter<'a> {
     type Item = (u16, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let id = self.rest.le16()?;
+        let id = match self.format {
+            LogFormat::Tpm12 => HashAlg::SHA1.id(),
+            LogFormat::Agile => self.rest.le16()?,
+        };
         let size = self.banks.find(id)?.size();
         Some((id, self.rest.bytes(size)?))
     }

@@ -3,24 +3,41 @@
 //! Making a log, and adding to one.
 
 use super::super::bytes::{self, Builder};
-use super::super::digest::{Banks, Digests, Pcr};
+use super::super::commands::TpmFamily;
+use super::super::digest::{Banks, Digests, HashAlg, Pcr};
 use super::error::LogError;
 use super::header::{LogHeader, VendorInfo};
 use super::reader::LogReader;
+use super::LogFormat;
 
-/// Bytes of an event without its digests and data: PCR, type, count, size.
-const FIXED: usize = 16;
-/// Bytes of a TPM_ALG_ID.
-const ALG_ID: usize = 2;
+impl LogFormat {
+    /// Bytes of an event without its digests and data: PCR, type, size; agile: count.
+    const fn fixed(self) -> usize {
+        match self {
+            Self::Tpm12 => 12,
+            Self::Agile => 16,
+        }
+    }
+
+    /// Bytes before a digest: none; agile: a TPM_ALG_ID.
+    const fn before_digest(self) -> usize {
+        match self {
+            Self::Tpm12 => 0,
+            Self::Agile => 2,
+        }
+    }
+}
 
 /// A log that can be appended to.
 ///
 /// # Invariants
 ///
 /// `buf` begins with a valid first record of `header` bytes that lists `banks` and ends with our vendor
-/// information; `next` is its append point, `header <= next <= buf.len()`.
+/// information, or, if `format` says so, with the header of a TPM 1.2 log, and `banks` is SHA-1; `next` is
+/// the append point, `header <= next <= buf.len()`.
 pub struct EventLog<'a> {
     buf: &'a mut [u8],
+    format: LogFormat,
     banks: Banks,
     header: usize,
     next: usize,
@@ -32,17 +49,26 @@ impl<'a> EventLog<'a> {
     ///
     /// # Errors
     ///
-    /// [`LogError::TooSmall`]; [`LogError::Banks`] if there is none; [`LogError::Container`] if the
-    /// buffer is larger than 4 GiB.
-    pub fn format(buf: &'a mut [u8], phys: u64, banks: &Banks) -> Result<Self, LogError> {
-        if banks.is_empty() {
+    /// [`LogError::TooSmall`]; [`LogError::Banks`] if there is none, or, in the format of TPM 1.2, another
+    /// than SHA-1; [`LogError::Container`] if the buffer is larger than 4 GiB.
+    pub fn format(
+        buf: &'a mut [u8],
+        phys: u64,
+        banks: &Banks,
+        format: LogFormat,
+    ) -> Result<Self, LogError> {
+        let possible = match format {
+            LogFormat::Tpm12 => banks.as_slice() == [HashAlg::SHA1],
+            LogFormat::Agile => !banks.is_empty(),
+        };
+        if !possible {
             return Err(LogError::Banks);
         }
-        let size = LogHeader::size_for(banks);
+        let size = LogHeader::size_for(banks, format);
         let vendor = VendorInfo {
             phys,
             container: u32::try_from(buf.len()).map_err(|_| LogError::Container)?,
-            first: 0,
+            first: format.first(),
             next: u32::try_from(size).map_err(|_| LogError::TooSmall)?,
         };
         if size > buf.len() {
@@ -50,20 +76,21 @@ impl<'a> EventLog<'a> {
         }
         buf.fill(0);
         let mut record = Builder::new(buf);
-        LogHeader::write(&mut record, banks, &vendor);
+        LogHeader::write(&mut record, banks, format, &vendor);
         let next = record.finish().ok_or(LogError::TooSmall)?;
         // INVARIANT: the record was just written, with `next` behind it.
         Ok(Self {
             buf,
+            format,
             banks: *banks,
             header: next,
             next,
         })
     }
 
-    /// Takes over a log that somebody else made. All of it is checked: the first record, that its vendor
-    /// information describes just this buffer at `phys`, and every event, each with a digest for every
-    /// bank, up to the append point.
+    /// Takes over a log of either format that somebody else made. All of it is checked: the first record or
+    /// header, that it describes just this buffer at `phys` (a TPM 1.2 log does not tell its address), and
+    /// every event, each with a digest for every bank, up to the append point.
     ///
     /// # Errors
     ///
@@ -71,7 +98,11 @@ impl<'a> EventLog<'a> {
     pub fn attach(buf: &'a mut [u8], phys: u64) -> Result<Self, LogError> {
         let reader = LogReader::new(buf)?;
         let vendor = reader.header().vendor.ok_or(LogError::NoVendorInfo)?;
-        if vendor.phys != phys || u32::try_from(buf.len()) != Ok(vendor.container) {
+        let format = reader.log_format();
+        if format == LogFormat::Agile && vendor.phys != phys {
+            return Err(LogError::Container);
+        }
+        if u32::try_from(buf.len()) != Ok(vendor.container) {
             return Err(LogError::Container);
         }
         for event in reader.events() {
@@ -83,6 +114,7 @@ impl<'a> EventLog<'a> {
         // INVARIANT: the reader has checked all of it.
         Ok(Self {
             buf,
+            format,
             banks,
             header,
             next,
@@ -105,25 +137,29 @@ impl<'a> EventLog<'a> {
         if digests.len() != self.banks.len() {
             return Err(LogError::DigestCount);
         }
-        let mut size = FIXED.checked_add(data.len()).ok_or(LogError::Full)?;
         for alg in self.banks.iter() {
             match digests.find(alg.id()) {
                 Some(digest) if digest.alg() == alg => {}
                 _ => return Err(LogError::UnknownAlgorithm),
             }
-            let more = ALG_ID.wrapping_add(alg.size());
-            size = size.checked_add(more).ok_or(LogError::Full)?;
         }
-        let end = self.next.checked_add(size).ok_or(LogError::Full)?;
+        let end = self.end_with(data.len()).ok_or(LogError::Full)?;
         let next = u32::try_from(end).map_err(|_| LogError::Full)?;
         let len = u32::try_from(data.len()).map_err(|_| LogError::Full)?;
         let count = u32::try_from(digests.len()).map_err(|_| LogError::DigestCount)?;
         let room = self.buf.get_mut(self.next..end).ok_or(LogError::Full)?;
 
         let mut event = Builder::new(room);
-        event.le32(pcr.index()).le32(event_type).le32(count);
+        let agile = self.format == LogFormat::Agile;
+        event.le32(pcr.index()).le32(event_type);
+        if agile {
+            event.le32(count);
+        }
         for digest in self.banks.iter().filter_map(|alg| digests.find(alg.id())) {
-            event.le16(digest.alg().id()).bytes(digest.as_bytes());
+            if agile {
+                event.le16(digest.alg().id());
+            }
+            event.bytes(digest.as_bytes());
         }
         event.le32(len).bytes(data);
         // Cannot fail: `room` is as large as what was added up above. Nothing is part of the log before
@@ -135,10 +171,47 @@ impl<'a> EventLog<'a> {
         Ok(())
     }
 
+    /// Whether an event with that many bytes of data fits.
+    pub fn has_room(&self, data: usize) -> bool {
+        self.end_with(data).is_some_and(|end| end <= self.buf.len())
+    }
+
+    /// Where an event with that many bytes of data would end.
+    fn end_with(&self, data: usize) -> Option<usize> {
+        let mut end = self.next.checked_add(self.format.fixed())?;
+        for alg in self.banks.iter() {
+            let more = self.format.before_digest().wrapping_add(alg.size());
+            end = end.checked_add(more)?;
+        }
+        end.checked_add(data)
+    }
+
     fn set_next(&mut self, next: u32) -> Result<(), LogError> {
         let at = self.header.saturating_sub(VendorInfo::NEXT_FROM_END);
         let field = self.buf.get_mut(at..self.header).ok_or(LogError::Full)?;
         bytes::copy(field, &next.to_le_bytes());
+        Ok(())
+    }
+
+    /// What the log looks like.
+    pub const fn log_format(&self) -> LogFormat {
+        self.format
+    }
+
+    /// Checks that the log is one for a TPM of this family with these active banks: then no bank can be
+    /// left out of an event.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Version`] if its format is that of the other family, [`LogError::Banks`].
+    pub fn expect(&self, family: TpmFamily, active: &Banks) -> Result<(), LogError> {
+        if self.format != LogFormat::of(family) {
+            return Err(LogError::Version);
+        }
+        let same = |alg: HashAlg| self.banks.find(alg.id()) == Some(alg);
+        if active.len() != self.banks.len() || !active.iter().all(same) {
+            return Err(LogError::Banks);
+        }
         Ok(())
     }
 

@@ -1,48 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The PC Client register model (PTP 1.05 section 6.5): one page of registers for each locality.
+//! The registers of the FIFO interface (PTP 1.05 section 6.5.2, and TIS 1.3 before it).
 
-use super::hw::Mmio;
-
-/// Physical address of the TPM's registers.
-pub const TPM_BASE: u64 = 0xfed4_0000;
-
-/// Size in bytes of the register window: five localities of one page.
-pub const TPM_SIZE: u32 = 0x5000;
-
-/// Who speaks to the TPM. Higher localities may do more, and may take the TPM from lower ones.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Locality {
-    /// Anybody: firmware, the kernel without a dynamic launch.
-    L0,
-    /// The operating system after a dynamic launch.
-    L1,
-    /// The measured environment of a dynamic launch.
-    L2,
-    /// Authenticated code modules.
-    L3,
-    /// The hardware that starts a dynamic launch.
-    L4,
-}
-
-impl Locality {
-    /// All localities, lowest first.
-    pub const ALL: [Self; 5] = [Self::L0, Self::L1, Self::L2, Self::L3, Self::L4];
-
-    /// Offset of the locality's registers in the window, in bytes.
-    pub const fn base(self) -> u32 {
-        match self {
-            Self::L0 => 0x0000,
-            Self::L1 => 0x1000,
-            Self::L2 => 0x2000,
-            Self::L3 => 0x3000,
-            Self::L4 => 0x4000,
-        }
-    }
-}
+use super::super::hw::Mmio;
+use super::{DidVid, LocalityRegs};
 
 // Offsets in a locality's page, in bytes (PTP 1.05 table 18).
 const ACCESS: u32 = 0x000;
+const INT_ENABLE: u32 = 0x008;
+const INT_VECTOR: u32 = 0x00c;
+const INT_STATUS: u32 = 0x010;
 const INTF_CAPS: u32 = 0x014;
 const STS: u32 = 0x018;
 const STS_TOP: u32 = 0x01b;
@@ -50,7 +17,6 @@ const HASH_END: u32 = 0x020;
 const DATA_FIFO: u32 = 0x024;
 const HASH_DATA: u32 = 0x024;
 const HASH_START: u32 = 0x028;
-const INTERFACE_ID: u32 = 0x030;
 const DID_VID: u32 = 0xf00;
 
 /// TPM_ACCESS_x: which locality has the TPM (PTP 1.05 section 6.5.2.2).
@@ -100,17 +66,6 @@ impl Access {
     pub const fn is_established(self) -> bool {
         self.is_valid() && self.0 & Self::ESTABLISHMENT == 0
     }
-}
-
-/// The TPM's generation, from TPM_STS_x bits 27:26.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TpmFamily {
-    /// TPM 1.2, or an early TPM 2.0 that does not say.
-    Tpm12,
-    /// TPM 2.0.
-    Tpm20,
-    /// Reserved values.
-    Unknown,
 }
 
 /// TPM_STS_x: progress of a command (PTP 1.05 section 6.5.2.5).
@@ -170,13 +125,9 @@ impl Status {
         u16::from_le_bytes([low, high])
     }
 
-    /// The TPM's generation.
-    pub const fn family(self) -> TpmFamily {
-        match (self.0 >> 26) & 3 {
-            0 => TpmFamily::Tpm12,
-            1 => TpmFamily::Tpm20,
-            _ => TpmFamily::Unknown,
-        }
+    /// The TPM says that it is a TPM 2.0 (bits 27:26). One that does not may still be: it has to be asked.
+    pub const fn tells_tpm20(self) -> bool {
+        !self.is_all_ones() && (self.0 >> 26) & 3 == 1
     }
 }
 
@@ -196,75 +147,55 @@ impl IntfCaps {
     }
 }
 
-/// How the TPM is spoken to, from TPM_INTERFACE_ID_x bits 3:0.
+/// TPM_INT_ENABLE_x and TPM_INT_STATUS_x (PTP 1.05 section 6.5.2.6).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum InterfaceType {
-    /// FIFO as in PTP.
-    Fifo,
-    /// FIFO as in TIS 1.3 or before; the other bits of the register mean nothing.
-    Tis,
-    /// Command response buffer.
-    Crb,
-    /// Reserved values.
-    Unknown,
-}
+pub struct Interrupts(u32);
 
-/// TPM_INTERFACE_ID_x (PTP 1.05 section 6.4.2.1).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct InterfaceId(u32);
+impl Interrupts {
+    /// Response bytes are there.
+    pub const DATA_AVAIL: Self = Self(1 << 0);
+    /// STS became valid.
+    pub const STS_VALID: Self = Self(1 << 1);
+    /// A locality was granted.
+    pub const LOCALITY_CHANGE: Self = Self(1 << 2);
+    /// The TPM became ready for a command.
+    pub const COMMAND_READY: Self = Self(1 << 7);
+    /// None.
+    pub const NONE: Self = Self(0);
 
-impl InterfaceId {
-    /// The active interface.
-    pub const fn interface(self) -> InterfaceType {
-        match self.0 & 0xf {
-            0x0 => InterfaceType::Fifo,
-            0x1 => InterfaceType::Crb,
-            0xf => InterfaceType::Tis,
-            _ => InterfaceType::Unknown,
-        }
+    const REASONS: u32 = 0x87;
+    const POLARITY: u32 = 3 << 3;
+    const GLOBAL: u32 = 1 << 31;
+
+    /// These and `other`.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those of these that the TPM supports.
+    pub const fn supported(self, caps: IntfCaps) -> Self {
+        // The capabilities have the same bits in the same places.
+        Self(self.0 & (caps.0 & Self::REASONS | !Self::REASONS))
+    }
+
+    /// The reasons to interrupt among these, without how.
+    pub const fn reasons(self) -> Self {
+        Self(self.0 & Self::REASONS)
+    }
+
+    /// No reason to interrupt among these; also if nobody answers.
+    pub const fn is_none(self) -> bool {
+        self.0 == u32::MAX || self.0 & Self::REASONS == 0
+    }
+
+    /// As the value to enable them, with the polarity (0 to 3: high level, low level, rising edge, falling
+    /// edge) that the firmware left in `firmware`.
+    pub const fn armed(self, firmware: Self) -> Self {
+        Self(self.0 & Self::REASONS | firmware.0 & Self::POLARITY | Self::GLOBAL)
     }
 }
 
-/// TPM_DID_VID_x: vendor and device (PTP 1.05 section 6.5.2.9).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct DidVid(u32);
-
-impl DidVid {
-    /// Vendor, as in the TCG vendor id registry (often the PCI vendor id).
-    pub const fn vendor(self) -> u16 {
-        let [a, b, _, _] = self.0.to_le_bytes();
-        u16::from_le_bytes([a, b])
-    }
-
-    /// Device, numbered by the vendor.
-    pub const fn device(self) -> u16 {
-        let [_, _, a, b] = self.0.to_le_bytes();
-        u16::from_le_bytes([a, b])
-    }
-
-    /// A value that a TPM can have: bus errors read as all ones, unclaimed addresses sometimes as zero.
-    pub const fn is_present(self) -> bool {
-        self.0 != 0 && self.0 != 0xffff_ffff
-    }
-}
-
-/// The registers of one locality.
-pub struct LocalityRegs<'a, M> {
-    io: &'a mut M,
-    locality: Locality,
-}
-
-impl<'a, M: Mmio> LocalityRegs<'a, M> {
-    /// The registers of `locality` behind `io`.
-    pub fn new(io: &'a mut M, locality: Locality) -> Self {
-        Self { io, locality }
-    }
-
-    // No carry: the page's base has its low 12 bits clear, offsets in the page fit in them.
-    const fn at(&self, offset: u32) -> u32 {
-        self.locality.base() | offset
-    }
-
+impl<M: Mmio> LocalityRegs<'_, M> {
     /// Reads TPM_ACCESS.
     pub fn access(&mut self) -> Access {
         Access(self.io.read8(self.at(ACCESS)))
@@ -330,9 +261,34 @@ impl<'a, M: Mmio> LocalityRegs<'a, M> {
         IntfCaps(self.io.read32(self.at(INTF_CAPS)))
     }
 
-    /// Reads TPM_INTERFACE_ID.
-    pub fn interface_id(&mut self) -> InterfaceId {
-        InterfaceId(self.io.read32(self.at(INTERFACE_ID)))
+    /// Reads TPM_INT_VECTOR: the interrupt that the firmware chose, 0 if none.
+    pub fn interrupt_vector(&mut self) -> u8 {
+        self.io.read8(self.at(INT_VECTOR)) & 0xf
+    }
+
+    /// Writes TPM_INT_VECTOR; the register exists while the locality is active only.
+    pub fn set_interrupt_vector(&mut self, vector: u8) {
+        self.io.write8(self.at(INT_VECTOR), vector & 0xf);
+    }
+
+    /// Reads TPM_INT_ENABLE.
+    pub fn interrupts_enabled(&mut self) -> Interrupts {
+        Interrupts(self.io.read32(self.at(INT_ENABLE)))
+    }
+
+    /// Writes TPM_INT_ENABLE.
+    pub fn enable_interrupts(&mut self, interrupts: Interrupts) {
+        self.io.write32(self.at(INT_ENABLE), interrupts.0);
+    }
+
+    /// Reads TPM_INT_STATUS: what the TPM has interrupted for.
+    pub fn interrupts_pending(&mut self) -> Interrupts {
+        Interrupts(self.io.read32(self.at(INT_STATUS)))
+    }
+
+    /// Acknowledges interrupts.
+    pub fn clear_interrupts(&mut self, interrupts: Interrupts) {
+        self.io.write32(self.at(INT_STATUS), interrupts.0);
     }
 
     /// Reads TPM_DID_VID.

@@ -3,75 +3,73 @@
 //! The FIFO interface: one command and its response (PTP 1.05 section 6.5.3).
 //!
 //! The TPM goes through the states Idle, Ready, Reception (of a command), Execution and Completion. One
-//! call of `transmit` takes it from any of them to Ready, around the circle, and back to Ready or Idle.
+//! call of `fifo_transmit` takes it from any of them to Ready, around the circle, and back to Ready or Idle.
 
-use super::super::bytes::Reader;
-use super::super::commands::{Duration, Transport};
+use super::super::commands::{response_size, Duration, TpmFamily, HEADER};
 use super::super::error::TpmError;
-use super::super::hw::{Clock, Mmio, Wait};
-use super::super::regs::{LocalityRegs, Status, TpmFamily};
+use super::super::hw::{Clock, Mmio};
+use super::super::regs::{Locality, LocalityRegs, Status};
+use super::port::Port;
 use super::OpenLocality;
-
-/// Size in bytes of the header of commands and responses.
-const HEADER: usize = 10;
 
 /// How often a damaged response is asked for again.
 const RESPONSE_RETRIES: u32 = 2;
 
-/// Reads STS; an error if it cannot be this locality's.
-fn status_of<M: Mmio>(regs: &mut LocalityRegs<'_, M>) -> Result<Status, TpmError> {
-    let status = regs.status();
-    if !status.is_all_ones() {
-        Ok(status)
-    } else if regs.access().is_all_ones() {
-        Err(TpmError::Vanished)
-    } else {
-        Err(TpmError::LocalityLost)
+/// What STS is looked at for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Ready,
+    Data,
+    Valid,
+    Burst,
+}
+
+impl Wanted {
+    const fn holds(self, status: Status) -> bool {
+        match self {
+            Self::Ready => status.is_command_ready(),
+            Self::Data => status.is_data_available(),
+            Self::Valid => status.is_valid(),
+            Self::Burst => status.burst_count() > 0,
+        }
     }
 }
 
-impl<M: Mmio, C: Clock> Transport for OpenLocality<'_, M, C> {
-    fn transmit(
+impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
+    /// Sends `command` and reads the response; see [`super::super::Transport::transmit`].
+    pub(super) fn fifo_transmit(
         &mut self,
         command: &[u8],
         response: &mut [u8],
         duration: Duration,
     ) -> Result<usize, TpmError> {
-        if command.len() < HEADER || response.len() < HEADER {
-            return Err(TpmError::CommandInvalid);
-        }
         let result = self.exchange(command, response, duration);
         // Ends a response that was read, and aborts anything that went wrong.
         self.regs().set_command_ready();
         if result.is_err() && result != Err(TpmError::NotReady) {
             // So that the next user finds the TPM idle. The error at hand says more than one from here.
-            let limit = self.tis.timeouts.b;
-            let _ = self.poll_status(limit, |status| status.is_command_ready());
+            let limit = self.tpm.timeouts.b;
+            let _ = self.poll_status(limit, Wanted::Ready);
         }
         result
     }
 
-    fn pause(&mut self, us: u64) -> Result<(), TpmError> {
-        Wait::new(&self.tis.clock, us)
-            .until(|| Ok(None::<()>))
-            .map(|_| ())
+    /// Reads STS.
+    pub(super) fn fifo_status(&mut self) -> Result<Status, TpmError> {
+        status_of(&mut self.tpm.port, self.locality)
     }
-}
 
-impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
-    pub(super) fn status(&mut self) -> Result<Status, TpmError> {
-        status_of(&mut self.regs())
+    fn regs(&mut self) -> LocalityRegs<'_, M> {
+        self.tpm.port.regs(self.locality)
     }
 
     /// Waits until `wanted` holds of STS; `None` if it does not within `limit_us`.
-    fn poll_status(
-        &mut self,
-        limit_us: u64,
-        wanted: impl Fn(Status) -> bool,
-    ) -> Result<Option<Status>, TpmError> {
-        self.poll(limit_us, |regs| {
-            let status = status_of(regs)?;
-            Ok(wanted(status).then_some(status))
+    #[inline(never)] // Used in many places; the loader block must stay small.
+    fn poll_status(&mut self, limit_us: u64, wanted: Wanted) -> Result<Option<Status>, TpmError> {
+        let locality = self.locality;
+        self.poll(limit_us, |port| {
+            let status = status_of(port, locality)?;
+            Ok(wanted.holds(status).then_some(status))
         })
     }
 
@@ -84,16 +82,23 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
         self.make_ready()?;
         self.send(command)?;
         self.regs().go();
-        let available = |status: Status| status.is_data_available();
-        if self.poll_status(duration.as_us(), available)?.is_none() {
+        if !self.executed(duration)? {
             self.cancel()?;
         }
         self.receive(response)
     }
 
+    /// Waits until the command has been executed; false if it takes too long, or nobody wants it any more.
+    fn executed(&mut self, duration: Duration) -> Result<bool, TpmError> {
+        let locality = self.locality;
+        self.tpm.executed(duration, |port| {
+            Ok(status_of(port, locality)?.is_data_available())
+        })
+    }
+
     /// To the state Ready.
     fn make_ready(&mut self) -> Result<(), TpmError> {
-        let status = self.status()?;
+        let status = self.fifo_status()?;
         if status.is_command_ready() {
             return Ok(());
         }
@@ -102,8 +107,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
             self.regs().set_command_ready();
         }
         self.regs().set_command_ready();
-        let limit = self.tis.timeouts.b;
-        self.poll_status(limit, |status| status.is_command_ready())?
+        let limit = self.tpm.timeouts.b;
+        self.poll_status(limit, Wanted::Ready)?
             .map(|_| ())
             .ok_or(TpmError::NotReady)
     }
@@ -135,15 +140,14 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
     /// TPM_RC_CANCELED or, if it had just finished, with its result. Any other way of stopping it loses
     /// the response.
     fn cancel(&mut self) -> Result<(), TpmError> {
-        if self.family == TpmFamily::Tpm20 {
+        if self.tpm.family == Some(TpmFamily::Tpm20) {
             self.regs().cancel_command();
-            let limit = self.tis.timeouts.b;
-            let available = |status: Status| status.is_data_available();
-            if self.poll_status(limit, available)?.is_some() {
+            let limit = self.tpm.timeouts.b;
+            if self.poll_status(limit, Wanted::Data)?.is_some() {
                 return Ok(());
             }
         }
-        Err(TpmError::CommandTimeout)
+        Err(self.tpm.gave_up())
     }
 
     /// Reads the response, again if it came over damaged.
@@ -170,13 +174,7 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
             .split_first_chunk_mut::<HEADER>()
             .ok_or(TpmError::CommandInvalid)?;
         self.read(header)?;
-        let mut fields = Reader::new(header);
-        let size = fields.be16().and_then(|_tag| fields.be32());
-        let size = size.and_then(|size| usize::try_from(size).ok());
-        let size = size.ok_or(TpmError::ResponseMalformed)?;
-        let left = size
-            .checked_sub(HEADER)
-            .ok_or(TpmError::ResponseMalformed)?;
+        let (size, left) = response_size(header)?;
         let body = body.get_mut(..left).ok_or(TpmError::ResponseOversized)?;
         self.read(body)?;
         if self.valid_status()?.is_data_available() {
@@ -192,8 +190,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
     fn read(&mut self, part: &mut [u8]) -> Result<(), TpmError> {
         let mut rest = part;
         while !rest.is_empty() {
-            let limit = self.tis.timeouts.c;
-            self.poll_status(limit, |status| status.is_data_available())?
+            let limit = self.tpm.timeouts.c;
+            self.poll_status(limit, Wanted::Data)?
                 .ok_or(TpmError::ResponseTruncated)?;
             let most = rest.len().saturating_sub(1).max(1);
             let burst = self.burst()?.min(most);
@@ -211,16 +209,25 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
 
     /// STS, once it is valid.
     fn valid_status(&mut self) -> Result<Status, TpmError> {
-        let limit = self.tis.timeouts.c;
-        self.poll_status(limit, |status| status.is_valid())?
+        let limit = self.tpm.timeouts.c;
+        self.poll_status(limit, Wanted::Valid)?
             .ok_or(TpmError::StatusTimeout)
     }
 
     /// How many bytes can go through the FIFO at once; not 0.
     fn burst(&mut self) -> Result<usize, TpmError> {
-        let limit = self.tis.timeouts.d;
-        self.poll_status(limit, |status| status.burst_count() > 0)?
+        let limit = self.tpm.timeouts.d;
+        self.poll_status(limit, Wanted::Burst)?
             .map(|status| usize::from(status.burst_count()))
             .ok_or(TpmError::BurstTimeout)
     }
+}
+
+/// Reads STS; an error if it cannot be this locality's.
+fn status_of<M: Mmio>(port: &mut Port<M>, locality: Locality) -> Result<Status, TpmError> {
+    let status = port.regs(locality).status();
+    if status.is_all_ones() {
+        return Err(port.lost(locality));
+    }
+    Ok(status)
 }

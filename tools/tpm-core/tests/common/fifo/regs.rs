@@ -1,130 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The registers of a FIFO TPM as PTP describes them, with time and faults under control.
-//!
-//! Time passes only when the driver waits ([`TestClock`]), so every timeout is exact. What a driver must
-//! not do (seize from an equal locality, write beyond the burst count, ...) fails the test at once.
+//! The state machine behind the registers, and the registers.
 
-use std::cell::{Cell, RefCell};
+use super::super::sim::{split, Backend};
+use super::{Faults, Model};
+use std::cell::Cell;
 use std::rc::Rc;
-use tpm_core::{Clock, Mmio};
-
-/// How far each round of a wait moves the clock, in microseconds.
-pub const STEP_US: u64 = 250;
-
-/// A clock that the waits themselves move.
-#[derive(Clone)]
-pub struct TestClock {
-    now: Rc<Cell<u64>>,
-    /// Microseconds that each round of a wait takes; 0: the clock stands still.
-    pub step: u64,
-}
-
-impl Clock for TestClock {
-    fn elapsed_us(&self) -> u64 {
-        self.now.get()
-    }
-    fn relax(&self) {
-        self.now.set(self.now.get() + self.step);
-    }
-}
-
-/// What is behind the registers.
-pub trait Backend {
-    /// Executes a command that came from `locality`.
-    fn execute(&mut self, locality: u8, command: &[u8]) -> Vec<u8>;
-    /// A dynamic launch measured `data`.
-    fn drtm(&mut self, data: &[u8]);
-}
-
-/// A back end that answers from a list, and keeps what it was asked.
-#[derive(Default)]
-pub struct Script {
-    pub answers: Vec<Vec<u8>>,
-    /// Begin again at the end.
-    pub repeat: bool,
-    pub asked: Vec<(u8, Vec<u8>)>,
-}
-
-impl Backend for Script {
-    fn execute(&mut self, locality: u8, command: &[u8]) -> Vec<u8> {
-        self.asked.push((locality, command.to_vec()));
-        assert!(!self.answers.is_empty(), "the script is at its end");
-        let answer = self.answers.remove(0);
-        if self.repeat {
-            self.answers.push(answer.clone());
-        }
-        answer
-    }
-    fn drtm(&mut self, _data: &[u8]) {}
-}
-
-/// How the TPM misbehaves. The default is a good TPM.
-#[derive(Clone)]
-pub struct Faults {
-    /// The TPM vanishes after this many register accesses.
-    pub vanish_after: Option<u64>,
-    /// ACCESS becomes valid this late.
-    pub access_valid_at: u64,
-    /// Delay between a request, or a seizure, and the grant; None: never.
-    pub grant_us: Option<u64>,
-    /// When the locality that holds the TPM at first lets go of it.
-    pub release_at: Option<u64>,
-    /// Seizures are ignored.
-    pub seize_ignored: bool,
-    /// A locality once active stays so.
-    pub stays_active: bool,
-    /// Delay until the TPM is ready for a command; None: never.
-    pub ready_us: Option<u64>,
-    /// Completion goes to Idle, not to Ready.
-    pub idle_after: bool,
-    /// How many bytes go at once.
-    pub burst: u16,
-    /// Delay until the burst count is not zero again; None: never.
-    pub burst_us: Option<u64>,
-    /// STS is valid this long after each transfer; None: never.
-    pub valid_us: Option<u64>,
-    /// Expect is never set, or always.
-    pub expect: Option<bool>,
-    /// Execution takes so long; None: for ever.
-    pub execute_us: Option<u64>,
-    /// Delay until a cancelled command responds; None: the request is ignored.
-    pub cancel_us: Option<u64>,
-    /// The first so many reads of a response are cut to half.
-    pub cut_reads: u32,
-    /// The interface tells that it is a TPM 2.0.
-    pub tells_family: bool,
-    pub interface_id: u32,
-    pub did_vid: u32,
-}
-
-impl Default for Faults {
-    fn default() -> Self {
-        Self {
-            vanish_after: None,
-            access_valid_at: 0,
-            grant_us: Some(0),
-            release_at: None,
-            seize_ignored: false,
-            stays_active: false,
-            ready_us: Some(0),
-            idle_after: false,
-            burst: 64,
-            burst_us: Some(0),
-            valid_us: Some(0),
-            expect: None,
-            execute_us: Some(1000),
-            cancel_us: Some(1000),
-            cut_reads: 0,
-            tells_family: true,
-            interface_id: 0,
-            did_vid: 0x0001_1014,
-        }
-    }
-}
+use tpm_core::Mmio;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+pub(super) enum State {
     Idle,
     /// Ready from this time on.
     Ready(Option<u64>),
@@ -134,127 +19,26 @@ enum State {
     Completion,
 }
 
-struct Inner<B> {
-    now: Rc<Cell<u64>>,
-    backend: B,
-    faults: Faults,
-    accesses: u64,
-    active: Option<u8>,
+pub(super) struct Inner<B> {
+    pub(super) now: Rc<Cell<u64>>,
+    pub(super) backend: B,
+    pub(super) faults: Faults,
+    pub(super) accesses: u64,
+    pub(super) active: Option<u8>,
     /// Who becomes active, and when.
-    granting: Option<(u8, u64)>,
-    requested: [bool; 5],
-    seized: [bool; 5],
-    seizures: u32,
-    state: State,
-    command: Vec<u8>,
-    response: Vec<u8>,
-    read: usize,
-    burst_left: u16,
-    burst_at: Option<u64>,
-    valid_at: Option<u64>,
-    drtm: Option<Vec<u8>>,
-    established: bool,
-}
-
-/// A handle on the model; clones look at the same TPM.
-pub struct Model<B>(Rc<RefCell<Inner<B>>>);
-
-impl<B> Clone for Model<B> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<B: Backend> Model<B> {
-    /// A TPM and its clock.
-    pub fn new(backend: B, faults: Faults) -> (Self, TestClock) {
-        let clock = TestClock {
-            now: Rc::default(),
-            step: STEP_US,
-        };
-        let inner = Inner {
-            now: clock.now.clone(),
-            backend,
-            burst_left: faults.burst,
-            faults,
-            accesses: 0,
-            active: None,
-            granting: None,
-            requested: [false; 5],
-            seized: [false; 5],
-            seizures: 0,
-            state: State::Idle,
-            command: Vec::new(),
-            response: Vec::new(),
-            read: 0,
-            burst_at: Some(0),
-            valid_at: Some(0),
-            drtm: None,
-            established: false,
-        };
-        (Self(Rc::new(RefCell::new(inner))), clock)
-    }
-
-    /// Changes the faults.
-    pub fn set_faults(&self, change: impl FnOnce(&mut Faults)) {
-        change(&mut self.0.borrow_mut().faults);
-    }
-
-    /// Uses the back end.
-    pub fn backend<T>(&self, f: impl FnOnce(&mut B) -> T) -> T {
-        f(&mut self.0.borrow_mut().backend)
-    }
-
-    /// Makes a locality active, as somebody else would.
-    pub fn hold(&self, locality: u8) {
-        self.0.borrow_mut().active = Some(locality);
-    }
-
-    /// Another locality asks for the TPM.
-    pub fn want(&self, locality: u8) {
-        self.0.borrow_mut().request(locality);
-    }
-
-    /// The TPM is taken from the locality that holds it.
-    pub fn seize(&self, by: u8) {
-        self.0.borrow_mut().write_access(by, 0x08);
-    }
-
-    /// The locality that is active.
-    pub fn active(&self) -> Option<u8> {
-        self.0.borrow_mut().settle();
-        self.0.borrow().active
-    }
-
-    /// Whether any locality still asks for the TPM.
-    pub fn is_wanted(&self) -> bool {
-        self.0.borrow().requested.contains(&true)
-    }
-
-    /// Whether a locality lost the TPM, and has not acknowledged that.
-    pub fn was_seized(&self, locality: u8) -> bool {
-        self.0.borrow().seized[usize::from(locality)]
-    }
-
-    /// How often the TPM was seized.
-    pub fn seizures(&self) -> u32 {
-        self.0.borrow().seizures
-    }
-
-    /// Whether it executes a command.
-    pub fn is_executing(&self) -> bool {
-        matches!(self.0.borrow().state, State::Execution(_))
-    }
-
-    /// Register accesses so far.
-    pub fn accesses(&self) -> u64 {
-        self.0.borrow().accesses
-    }
-
-    /// The time, in microseconds.
-    pub fn now(&self) -> u64 {
-        self.0.borrow().now.get()
-    }
+    pub(super) granting: Option<(u8, u64)>,
+    pub(super) requested: [bool; 5],
+    pub(super) seized: [bool; 5],
+    pub(super) seizures: u32,
+    pub(super) state: State,
+    pub(super) command: Vec<u8>,
+    pub(super) response: Vec<u8>,
+    pub(super) read: usize,
+    pub(super) burst_left: u16,
+    pub(super) burst_at: Option<u64>,
+    pub(super) valid_at: Option<u64>,
+    pub(super) drtm: Option<Vec<u8>>,
+    pub(super) established: bool,
 }
 
 impl<B: Backend> Inner<B> {
@@ -277,7 +61,7 @@ impl<B: Backend> Inner<B> {
     }
 
     /// What has become due.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         if self.due(self.faults.release_at) {
             self.faults.release_at = None;
             if let Some(holder) = self.active {
@@ -318,7 +102,7 @@ impl<B: Backend> Inner<B> {
         self.burst_at = self.after(self.faults.burst_us);
     }
 
-    fn request(&mut self, locality: u8) {
+    pub(super) fn request(&mut self, locality: u8) {
         self.requested[usize::from(locality)] = true;
         if let (None, Some(at)) = (self.active, self.after(self.faults.grant_us)) {
             self.granting = Some((locality, at));
@@ -336,7 +120,7 @@ impl<B: Backend> Inner<B> {
         }
     }
 
-    fn write_access(&mut self, locality: u8, value: u8) {
+    pub(super) fn write_access(&mut self, locality: u8, value: u8) {
         match value {
             0x02 => self.request(locality),
             0x08 => {
@@ -459,7 +243,7 @@ impl<B: Backend> Inner<B> {
         }
         if let State::Execution(_) = self.state {
             // Done, with another result than otherwise: the back end never sees the command.
-            self.response = super::response(0x8001, 0x909, &[]);
+            self.response = super::super::response(0x8001, 0x909, &[]);
             self.complete();
             self.valid_at = self.after(self.faults.cancel_us);
         }
@@ -518,12 +302,6 @@ impl<B: Backend> Inner<B> {
             _ => panic!("hash register {offset:#x} out of order"),
         }
     }
-}
-
-fn split(offset: u32) -> (u8, u32) {
-    let locality = u8::try_from(offset >> 12).expect("beyond the window");
-    assert!(locality < 5, "beyond the window: {offset:#x}");
-    (locality, offset & 0xfff)
 }
 
 impl<B: Backend> Mmio for Model<B> {
