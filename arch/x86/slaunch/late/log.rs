@@ -6,25 +6,40 @@ use super::{
     mem,
     slaunch::handoff::Launch,
     tpm::{
+        Banks,
+        Digests,
+        EventLog as Writer,
         LogError,
-        LogReader, //
+        LogReader,
+        Pcr,
+        TpmFamily, //
     }, //
 };
 use kernel::{
     fs::file,
+    new_mutex,
     prelude::*,
     securityfs,
+    sync::Mutex,
     uaccess::UserSliceWriter, //
 };
 
-/// The used part of the event log, checked.
-///
+/// A copy of the event log, checked, that the kernel's own events are appended to.
+#[pin_data]
+pub(crate) struct EventLog {
+    #[pin]
+    buffer: Mutex<Buffer>,
+    /// Physical address of the buffer that the log was copied from, as the log itself says.
+    phys: u64,
+}
+
 /// # Invariants
 ///
-/// `bytes` is a whole log: [`LogReader::new`] accepts it, and its events can be read without error.
-pub(crate) struct EventLog {
+/// `bytes` is a whole log with room behind it, of which `used` bytes are in use: [`LogReader::new`] accepts
+/// it, and its events can be read without error.
+struct Buffer {
     bytes: KVVec<u8>,
-    capacity: u64,
+    used: usize,
 }
 
 /// Why there is no event log.
@@ -52,8 +67,8 @@ impl EventLog {
     /// # Errors
     ///
     /// [`NoLog`] says what is wrong, and so does the kernel's log.
-    pub(crate) fn load(launch: &Launch) -> Result<Self, NoLog> {
-        let mut bytes = mem::read(launch.log.base(), launch.log.size()).map_err(|e| {
+    pub(crate) fn load(launch: &Launch) -> Result<impl PinInit<Self>, NoLog> {
+        let bytes = mem::read(launch.log.base(), launch.log.size()).map_err(|e| {
             pr_err!("cannot read the event log: {e:?}\n");
             NoLog::Unreadable
         })?;
@@ -68,12 +83,13 @@ impl EventLog {
             );
             return Err(NoLog::Damaged);
         }
-        bytes.truncate(used);
-        // INVARIANT: Just checked; what was cut off is behind the end of the log.
-        Ok(Self {
-            bytes,
-            capacity: launch.log.size(),
-        })
+        // INVARIANT: Just checked.
+        let buffer = Buffer { bytes, used };
+        let phys = launch.log.base();
+        Ok(pin_init!(Self {
+            buffer <- new_mutex!(buffer),
+            phys,
+        }))
     }
 
     /// Checks a log and all its events. Returns the size of the used part in bytes, and the number of
@@ -88,29 +104,65 @@ impl EventLog {
         Ok((reader.used(), events))
     }
 
-    /// The log, to be read; there always is one by the type invariant.
-    pub(crate) fn reader(&self) -> Option<LogReader<'_>> {
-        LogReader::new(&self.bytes).ok()
+    /// Checks that this is a log for a TPM of this family with these active banks, and has room for an
+    /// event with that many bytes of data.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is not such a log, `ENOSPC` if it is full.
+    pub(crate) fn expect(&self, family: TpmFamily, banks: &Banks, data: usize) -> Result {
+        let mut buffer = self.buffer.lock();
+        let log = Writer::attach(&mut buffer.bytes, self.phys).map_err(|_| EINVAL)?;
+        log.expect(family, banks).map_err(|_| EINVAL)?;
+        match log.has_room(data) {
+            true => Ok(()),
+            false => Err(ENOSPC),
+        }
     }
 
-    /// Size of the used part, in bytes.
-    pub(crate) fn used(&self) -> usize {
-        self.bytes.len()
+    /// Appends an event that was extended.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if the log is full, `EINVAL` if it is not a log for these digests.
+    pub(crate) fn append(&self, pcr: Pcr, kind: u32, digests: &Digests, data: &[u8]) -> Result {
+        let mut guard = self.buffer.lock();
+        let buffer = &mut *guard;
+        let appended = Writer::attach(&mut buffer.bytes, self.phys).and_then(|mut log| {
+            log.append(pcr, kind, digests, data)?;
+            Ok(log.used())
+        });
+        match appended {
+            // INVARIANT: The writer checks the log, and keeps it one.
+            Ok(used) => buffer.used = used,
+            Err(error) => {
+                pr_err!("an event was not logged: error {}\n", error.code());
+                return Err(match error {
+                    LogError::Full => ENOSPC,
+                    _ => EINVAL,
+                });
+            }
+        }
+        Ok(())
     }
 
-    /// Size of the buffer that the log is in, in bytes.
-    pub(crate) fn capacity(&self) -> u64 {
-        self.capacity
+    /// Calls `f` with the log as it is now, and the size of its buffer in bytes.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(LogReader<'_>, usize) -> R) -> Option<R> {
+        let buffer = self.buffer.lock();
+        let reader = LogReader::new(&buffer.bytes).ok()?;
+        Some(f(reader, buffer.bytes.len()))
     }
 }
 
 #[vtable]
 impl securityfs::Binary for EventLog {
     fn size(&self) -> u64 {
-        u64::try_from(self.bytes.len()).unwrap_or(u64::MAX)
+        u64::try_from(self.buffer.lock().used).unwrap_or(u64::MAX)
     }
 
     fn read(&self, writer: &mut UserSliceWriter, offset: &mut file::Offset) -> Result<usize> {
-        writer.write_slice_file(&self.bytes, offset)
+        let buffer = self.buffer.lock();
+        let log = buffer.bytes.get(..buffer.used).ok_or(EINVAL)?;
+        writer.write_slice_file(log, offset)
     }
 }

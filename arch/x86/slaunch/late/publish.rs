@@ -2,7 +2,10 @@
 
 //! The directory `slaunch` in securityfs.
 
+#[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
+use super::stress;
 use super::{
+    events,
     launch,
     log::EventLog,
     record::Record,
@@ -22,6 +25,8 @@ use kernel::{
 pub(crate) struct SecureLaunch {
     _state: File<State>,
     _log: Option<File<EventLog>>,
+    #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
+    _stress: stress::Trigger,
 }
 
 impl kernel::Module for SecureLaunch {
@@ -33,15 +38,20 @@ impl kernel::Module for SecureLaunch {
             return Ok(Self {
                 _state: dir.text_file(c"state", 0o444, Arc::new(state, GFP_KERNEL)?)?,
                 _log: None,
+                #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
+                _stress: stress::Trigger::new()?,
             });
         };
 
         let log = match EventLog::load(&launch) {
-            Ok(log) => Ok(Arc::new(log, GFP_KERNEL)?),
+            Ok(log) => Ok(Arc::pin_init(log, GFP_KERNEL)?),
             Err(why) => Err(why),
         };
         let log_file = match &log {
-            Ok(log) => Some(dir.binary_file(c"eventlog", 0o440, log.clone())?),
+            Ok(log) => {
+                events::use_log(log.clone());
+                Some(dir.binary_file(c"eventlog", 0o440, log.clone())?)
+            }
             Err(_) => None,
         };
         let state = State::Launched {
@@ -53,6 +63,8 @@ impl kernel::Module for SecureLaunch {
         Ok(Self {
             _state: dir.text_file(c"state", 0o444, Arc::new(state, GFP_KERNEL)?)?,
             _log: log_file,
+            #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
+            _stress: stress::Trigger::new()?,
         })
     }
 }

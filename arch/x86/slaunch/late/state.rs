@@ -3,6 +3,7 @@
 //! The text of `/sys/kernel/security/slaunch/state`.
 
 use super::{
+    events,
     log::{
         EventLog,
         NoLog, //
@@ -12,6 +13,7 @@ use super::{
     status::Reason,
     tpm::{
         Event,
+        LogReader,
         Pcr,
         EV_SLAUNCH, //
     }, //
@@ -58,6 +60,11 @@ impl securityfs::Text for State {
                 };
                 writeln!(f, "launched: yes\nvendor: {vendor}")?;
                 record.show(f)?;
+                match events::handed_over() {
+                    Some(Ok(())) => f.write_str("tpm_driver: took over\n")?,
+                    Some(Err(error)) => writeln!(f, "tpm_driver: failed ({error:?})")?,
+                    None => f.write_str("tpm_driver: not yet\n")?,
+                }
                 match log {
                     Ok(log) => show_log(log, f),
                     Err(why) => writeln!(f, "log: {}", why.as_str()),
@@ -69,9 +76,11 @@ impl securityfs::Text for State {
 
 /// Shows the digests of the code, and how full the log is.
 fn show_log(log: &EventLog, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let Some(reader) = log.reader() else {
-        return Err(fmt::Error);
-    };
+    log.with(|reader, capacity| show_reader(&reader, capacity, f))
+        .unwrap_or(Err(fmt::Error))
+}
+
+fn show_reader(reader: &LogReader<'_>, capacity: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("log: valid\nbanks:")?;
     for alg in reader.banks().iter() {
         f.write_str(" ")?;
@@ -91,8 +100,8 @@ fn show_log(log: &EventLog, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("\n")?;
         }
     }
-    writeln!(f, "log_size: {}", log.capacity())?;
-    writeln!(f, "log_used: {}", log.used())?;
+    writeln!(f, "log_size: {capacity}")?;
+    writeln!(f, "log_used: {}", reader.used())?;
     writeln!(f, "log_events: {}", reader.events().count())
 }
 

@@ -79,7 +79,7 @@ impl Reason {
             uapi::SLAUNCH_REASON_NOT_BSP => "not on the boot processor",
             uapi::SLAUNCH_REASON_NO_APIC => "local APIC is disabled",
             uapi::SLAUNCH_REASON_MEM_ENCRYPT => "memory encryption is requested",
-            uapi::SLAUNCH_REASON_NO_TPM => "no TPM 2.0",
+            uapi::SLAUNCH_REASON_NO_TPM => "no TPM",
             uapi::SLAUNCH_REASON_TPM_INTERFACE => "TPM interface not supported",
             uapi::SLAUNCH_REASON_TPM_BANKS => "TPM has no usable PCR bank",
             uapi::SLAUNCH_REASON_MEMORY => "not enough memory below 4 GiB",
