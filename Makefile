@@ -5,7 +5,7 @@
 
 B := tools/build
 
-.PHONY: help deps kernel tools run test bench check clean distclean
+.PHONY: help deps kernel kernel-c-tpm tools run test bench check clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,9 +17,10 @@ help:
 	@echo
 	@echo '  make deps     install what the build needs (Debian 12 and 13; done by the others)'
 	@echo '  make kernel   build the kernel:            out/kernel/bzImage'
+	@echo '  make kernel-c-tpm  the same with the C drivers for the TPM, to compare with'
 	@echo '  make tools    build the host programs:     out/bin/'
 	@echo '                and the guest initramfs:     out/guest/initramfs.cpio'
-	@echo '  make bench    print sizes, hash speed and the cost of a launch'
+	@echo '  make bench    print sizes, hash speed, the cost of a launch, the TPM driver against C'
 	@echo '  make check    check style (SPDX lines, file length, rustfmt, clippy where installed)'
 	@echo '  make clean    remove out/ (the cache with source and objects stays)'
 	@echo '  make distclean  remove the cache too: the next build starts from nothing'
@@ -30,6 +31,8 @@ help:
 	@echo '  KERNEL_UPDATE=1     look for a newer kernel package'
 	@echo '  DEBIAN_MIRROR=URL   where to get it, if not from the mirror in /etc/apt'
 	@echo '  CPUS=2 MEMORY=512   the machine of "make run" (MiB)'
+	@echo '  TPM=tis|crb         the interface of its TPM (default tis)'
+	@echo '  TPM_VERSION=1.2|2.0 the family of its TPM (default 2.0; 1.2 has the interface tis only)'
 	@echo '  BANKS=sha1,sha256   the PCR banks of its TPM'
 	@echo '  CMDLINE=TEXT        added to its kernel command line'
 	@echo '  JOBS=N VERBOSE=1    compile jobs; show each command'
@@ -37,7 +40,7 @@ help:
 	@echo 'Source, objects and downloads are kept in $${XDG_CACHE_HOME:-~/.cache}/slaunch.'
 
 export KERNEL_SRC KERNEL_CONFIG KERNEL_UPDATE KERNEL_BRANCH KERNEL_SUITE DEBIAN_MIRROR
-export CPUS MEMORY BANKS CMDLINE JOBS VERBOSE NO_INSTALL
+export CPUS MEMORY TPM TPM_VERSION BANKS CMDLINE JOBS VERBOSE NO_INSTALL
 
 # The steps depend on each other by what they leave behind, and each finds
 # out by itself what there is to do: no time stamps here.
@@ -47,16 +50,20 @@ deps:
 kernel: deps
 	@$(B)/kernel.sh
 
+# The first kernel's objects are what this one starts from.
+kernel-c-tpm: kernel
+	@KERNEL_VARIANT=c-tpm $(B)/kernel.sh
+
 tools: deps
 	@$(B)/tools.sh
 
 run: kernel tools
 	@$(B)/run.sh
 
-test: kernel tools
+test: kernel kernel-c-tpm tools
 	@$(B)/test.sh
 
-bench: kernel tools
+bench: kernel kernel-c-tpm tools
 	@$(B)/bench.sh
 
 check: deps

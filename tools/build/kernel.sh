@@ -9,6 +9,11 @@
 #   build     with LLVM and the distribution's rustc; bzImage or the TARGETs
 #   hand out  out/kernel/{bzImage,vmlinux,System.map,config}
 #
+# KERNEL_VARIANT=NAME builds a second kernel from the same source, with the
+# fragment samples/slaunch/qemu-NAME.config merged last, into out/kernel-NAME. Its
+# objects start as a copy of the first kernel's, so that only what the fragment
+# changes is compiled.
+#
 # All checkouts of this repository share the trees in the cache; one build runs
 # at a time. Settings, all optional: KERNEL_SRC (directory of a kernel tree),
 # KERNEL_CONFIG (configuration fragments, in order), KERNEL_UPDATE=1 (look for a
@@ -21,10 +26,14 @@ set -eu -o pipefail
 
 JOBS=${JOBS:-$(nproc)}
 KERNEL_CONFIG=${KERNEL_CONFIG:-$REPO/samples/slaunch/qemu.config}
+VARIANT=${KERNEL_VARIANT:-}
+if [ -n "$VARIANT" ]; then
+	KERNEL_CONFIG="$KERNEL_CONFIG $REPO/samples/slaunch/qemu-$VARIANT.config"
+fi
 
 # Kbuild, with everything that must be the same at each call.
 kbuild() {
-	make -C "$TREE/src" O="$TREE/build" "LLVM=-$LLVM" "RUSTC=$RUSTC" "RUST_LIB_SRC=$RUST_SRC" \
+	make -C "$TREE/src" O="$BUILD" "LLVM=-$LLVM" "RUSTC=$RUSTC" "RUST_LIB_SRC=$RUST_SRC" \
 		"KBUILD_BUILD_USER=slaunch" "KBUILD_BUILD_HOST=slaunch" "KBUILD_BUILD_VERSION=1" \
 		"KBUILD_BUILD_TIMESTAMP=$BUILD_DATE" ${VERBOSE:+V=1} "$@"
 }
@@ -50,12 +59,12 @@ check_toolchain() {
 
 	# Objects of another compiler are never linked with new ones.
 	wanted=$("$RUSTC" -vV; bindgen --version; "clang-$LLVM" --version; "ld.lld-$LLVM" --version)
-	seen=$TREE/build/.slaunch-toolchain
-	mkdir -p "$TREE/build"
+	seen=$BUILD/.slaunch-toolchain
+	mkdir -p "$BUILD"
 	if [ -f "$seen" ] && [ "$(cat "$seen")" != "$wanted" ]; then
 		say CLEAN "the compilers have changed since the last build"
-		rm -rf "$TREE/build"
-		mkdir -p "$TREE/build"
+		rm -rf "$BUILD"
+		mkdir -p "$BUILD"
 	fi
 	if [ ! -f "$seen" ]; then
 		kbuild rustavailable > "$LOG/rustavailable.log" 2>&1 ||
@@ -65,16 +74,31 @@ check_toolchain() {
 	fi
 }
 
+# clone: the objects that a variant starts from, whole or not at all. Kbuild
+# goes by command lines and time stamps, both of which stay: the source is named
+# by its path, the objects relative to the build directory. A variant of another
+# compiler is of no use any more.
+clone() {
+	local from=$TREE/build
+	[ -n "$VARIANT" ] && [ -f "$from/vmlinux" ] || return 0
+	if cmp -s "$from/.slaunch-toolchain" "$BUILD/.slaunch-toolchain"; then return 0; fi
+	rm -rf "$BUILD"
+	say CLONE "the objects of the first kernel"
+	rm -rf "$BUILD.new"
+	cp -a --reflink=auto "$from" "$BUILD.new"
+	mv "$BUILD.new" "$BUILD"
+}
+
 # configure: make build/.config from scratch when anything that goes into it
 # has changed; the old file stays when the result is the same.
 configure() {
-	local key wrong b=$TREE/build fragment
+	local key wrong b=$BUILD fragment
 	for fragment in $KERNEL_CONFIG; do
 		[ -f "$fragment" ] || die "no configuration fragment $fragment (KERNEL_CONFIG)"
 	done
 	key=$( (
 		# shellcheck disable=SC2086
-		cat $KERNEL_CONFIG "$TREE/build/.slaunch-toolchain" "$HERE/kernel.sh"
+		cat $KERNEL_CONFIG "$BUILD/.slaunch-toolchain" "$HERE/kernel.sh"
 		cd "$TREE/src" && find . -name 'Kconfig*' -type f -print0 | sort -z | xargs -0 -r cat
 	) | sha256sum)
 	if [ -f "$b/.config" ] && [ "$(cat "$b/.slaunch-config" 2> /dev/null)" = "$key$(sha256sum < "$b/.config")" ]; then
@@ -119,7 +143,7 @@ configure() {
 # build is; warnings and errors are shown as they are.
 progress() {
 	local line count=0 shown=$SECONDS every=10 total='' last=
-	if [ -f "$TREE/build/.slaunch-steps" ]; then total=" of about $(cat "$TREE/build/.slaunch-steps")"; fi
+	if [ -f "$BUILD/.slaunch-steps" ]; then total=" of about $(cat "$BUILD/.slaunch-steps")"; fi
 	if [ -t 1 ]; then every=2; fi
 	while IFS= read -r line; do
 		case $line in
@@ -139,29 +163,31 @@ progress() {
 		*) printf '%s\n' "$line" ;;
 		esac
 	done
-	if [ "$count" -gt 1000 ]; then echo "$count" > "$TREE/build/.slaunch-steps"; fi
+	if [ "$count" -gt 1000 ]; then echo "$count" > "$BUILD/.slaunch-steps"; fi
 }
 
 build() {
 	START=$SECONDS
-	say KERNEL "building $* of Linux $KERNEL_VERSION with $JOBS jobs (log: $LOG/kernel.log)"
+	say KERNEL "building $* of Linux $KERNEL_VERSION${VARIANT:+ ($VARIANT)} with $JOBS jobs (log: $LOG/kernel.log)"
 	if ! kbuild -j "$JOBS" "$@" 2>&1 < /dev/null 9>&- | tee "$LOG/kernel.log" | progress; then
 		die "the kernel build failed: $(grep -m 1 -E '(^|[ :])(fatal )?error(\[|:| )|undefined (symbol|reference)|\*\*\*' "$LOG/kernel.log" || tail -n 1 "$LOG/kernel.log")" \
-			"all of its output: $LOG/kernel.log" "when the cause is removed, make kernel goes on where it stopped"
+			"all of its output: $LOG/kernel.log" "when the cause is removed, make kernel${VARIANT:+-$VARIANT} goes on where it stopped"
 	fi
 	say KERNEL "done in $(elapsed $((SECONDS - START)))"
 }
 
 hand_out() {
-	local b=$TREE/build o=$OUT/kernel
+	local b=$BUILD o=$OUT/kernel${VARIANT:+-$VARIANT}
 	mkdir -p "$o"
 	copy_if_changed "$b/arch/x86/boot/bzImage" "$o/bzImage"
 	copy_if_changed "$b/vmlinux" "$o/vmlinux"
 	copy_if_changed "$b/System.map" "$o/System.map"
 	copy_if_changed "$b/.config" "$o/.config"
 	echo "$KERNEL_VERSION" > "$o/version"
-	# For programs that want objects of this very build (make bench).
+	# For programs that want objects of this very build (make bench), and for the
+	# kernel's own tests.
 	ln -sfn "$b" "$o/build"
+	ln -sfn "$TREE/src" "$o/source"
 	say IMAGE "$o/bzImage ($(stat -c %s "$o/bzImage") bytes)"
 }
 
@@ -171,10 +197,12 @@ main() {
 	mkdir -p "$LOG"
 	take_lock "$CACHE/kernel.lock" "kernel build"
 	select_source
+	BUILD=$TREE/build${VARIANT:+-$VARIANT}
 	# Same input, same image: the date is the source's, not today's.
 	BUILD_DATE=$(date -u -d "@$(stat -c %Y "${KERNEL_SRC:-$TREE/src}/COPYING")" '+%Y-%m-%d %H:%M:%S UTC')
 	KERNEL_VERSION=$KERNEL_VERSION "$HERE/lay.sh" "$TREE/src" "$TREE/state" ||
 		exit 1
+	clone
 	check_toolchain
 	configure
 	if [ $# -gt 0 ]; then

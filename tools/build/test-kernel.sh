@@ -30,7 +30,14 @@ END
 	echo "int a;" > "$1/arch/x86/a.c"
 	touch "$1/Kbuild" "$1/COPYING"
 	printf 'CONFIG_A=y\nCONFIG_B=y\n' > "$1/Kconfig"
-	printf '#!/bin/sh\nshift 3; out=$1; shift; cat "$@" > "$out.t"; mv "$out.t" "$out"\n' > "$1/scripts/kconfig/merge_config.sh"
+	# Of several fragments the last one wins.
+	cat > "$1/scripts/kconfig/merge_config.sh" <<'END'
+#!/bin/sh
+shift 3; out=$1; shift
+awk '/^# CONFIG_/ { delete v[$2] } /^CONFIG_/ { v[substr($0, 1, index($0, "=") - 1)] = $0 }
+	END { for (s in v) print v[s] }' "$@" | sort > "$out.t"
+mv "$out.t" "$out"
+END
 	printf '#!/bin/sh\ncase $1 in rustc) echo ${TEST_RUSTC_MIN:-1.0.0} ;; bindgen) echo ${TEST_BINDGEN_MIN:-0.1.0} ;; esac\n' \
 		> "$1/scripts/min-tool-version.sh"
 	chmod +x "$1"/scripts/*.sh "$1"/scripts/kconfig/*.sh
@@ -48,6 +55,7 @@ make_fixture() {
 		"$T/rust/lib/rustlib/src/rust/library/core/src"
 	touch "$T/rust/lib/rustlib/src/rust/library/core/src/lib.rs"
 	echo CONFIG_A=y > "$T/repo/samples/slaunch/qemu.config"
+	printf '# CONFIG_A is not set\nCONFIG_B=y\n' > "$T/repo/samples/slaunch/qemu-other.config"
 	echo "int s;" > "$T/repo/arch/x86/slaunch/s.c"
 	printf '%s\n' '--- a/arch/x86/Kbuild' '+++ b/arch/x86/Kbuild' '@@ -1 +1,2 @@' ' obj-y := a.o' '+obj-y += slaunch/' \
 		> "$T/repo/hooks/arch/x86/Kbuild.patch"
@@ -65,6 +73,10 @@ make_fixture() {
 build() {
 	env REPO="${1:-$T/repo}" OUT="${2:-$T/out}" SLAUNCH_CACHE="$T/cache" RUSTC="$T/cache/cargo/bin/rustc" \
 		KERNEL_SRC="$T/linux" KERNEL_CONFIG= "$SCRIPTS/kernel.sh" > "$T/log" 2>&1
+}
+
+variant() {
+	KERNEL_VARIANT=${1:-other} build
 }
 
 tree() {
@@ -208,6 +220,75 @@ test_compile_error() {
 	expect "$T/log" "error: the kernel build failed: "
 	echo "int s;" > "$T/repo/arch/x86/slaunch/s.c"
 	build
+}
+
+test_variant_beside_the_first_kernel() {
+	make_fixture
+	build
+	local image out
+	image=$(stamp "$(tree)/build/arch/x86/boot/bzImage")
+	out=$(stamp "$T/out/kernel/bzImage")
+	variant
+	expect "$T/out/kernel-other/.config" CONFIG_B=y
+	reject "$T/out/kernel-other/.config" CONFIG_A=y
+	expect "$T/out/kernel-other/bzImage" "int s;"
+	[ "$(readlink -f "$T/out/kernel-other/source")" = "$(readlink -f "$(tree)/src")" ]
+	build
+	expect "$T/out/kernel/.config" CONFIG_A=y
+	[ "$image" = "$(stamp "$(tree)/build/arch/x86/boot/bzImage")" ] || fail "first kernel built again"
+	[ "$out" = "$(stamp "$T/out/kernel/bzImage")" ] || fail "first kernel copied again"
+}
+
+test_variant_starts_from_the_first_kernels_objects() {
+	make_fixture
+	build
+	touch "$(tree)/build/some-object"
+	variant
+	[ -e "$(tree)/build-other/some-object" ] || fail "the objects were not copied"
+	[ ! -e "$(tree)/build-other.new" ]
+	rm "$(tree)/build-other/some-object"
+	variant
+	[ ! -e "$(tree)/build-other/some-object" ] || fail "copied again"
+	reject "$T/log" "  LD "
+}
+
+test_variant_alone_is_built_from_nothing() {
+	make_fixture
+	variant
+	expect "$T/out/kernel-other/bzImage" "int s;"
+	[ ! -e "$T/out/kernel" ] || fail "there is a first kernel"
+}
+
+test_variant_follows_the_source_and_the_compiler() {
+	make_fixture
+	build
+	variant
+	echo "int t;" > "$T/repo/arch/x86/slaunch/t.c"
+	variant
+	expect "$T/out/kernel-other/bzImage" "int t;"
+	touch "$(tree)/build-other/old-object"
+	echo 1.97.0 > "$T/rustc-version"
+	build
+	variant
+	[ ! -e "$(tree)/build-other/old-object" ] || fail "an object of the old compiler is still there"
+	expect "$T/log" "CLONE"
+}
+
+test_variant_cut_short_while_copying() {
+	make_fixture
+	build
+	mkdir -p "$(tree)/build-other.new"
+	touch "$(tree)/build-other.new/half"
+	variant
+	[ ! -e "$(tree)/build-other/half" ] || fail "half a copy was used"
+	expect "$T/out/kernel-other/bzImage" "int s;"
+}
+
+test_variant_without_a_fragment_is_named() {
+	make_fixture
+	if variant nosuch; then fail "built"; fi
+	expect "$T/log" "no configuration fragment"
+	expect "$T/log" "qemu-nosuch.config"
 }
 
 test_two_builds_exclude_each_other() {

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # test.sh: all tests (`make test`): the build scripts, style, the cores and
-# tools on the host, and launches of the built kernel in the machine model.
+# tools on the host, launches of the built kernel in the machine model, and the
+# TPM driver in a guest, beside the C drivers.
 #
-# ONLY=scripts,style,host,launch limits it to some of these. All output is in
+# ONLY=scripts,style,host,launch,guest limits it to some of these. All output is in
 # $CACHE/log/test-*.log; a summary closes the run, its last line counts all tests.
 
 set -eu -o pipefail
@@ -54,19 +55,27 @@ scripts() {
 	return $status
 }
 
+# cargo_test PROFILE ARGUMENT...: tests of the workspace, built with this profile.
 cargo_test() {
-	"$CARGO" test --release --locked --no-fail-fast --manifest-path "$REPO/tools/Cargo.toml" \
-		--target-dir "$TARGET_DIR" "$@"
+	"$CARGO" test --profile "$1" --locked --no-fail-fast --manifest-path "$REPO/tools/Cargo.toml" \
+		--target-dir "$TARGET_DIR" "${@:2}"
 }
 
-# Everything in the workspace but the launches, whose runner is launch-check's
-# integration test "launch".
+# Everything in the workspace but what needs a kernel: launch-check's integration
+# tests "launch" and "guest". With overflow checks and debug assertions, which
+# the code of the kernel does not have on its own.
 host() {
-	cargo_test --workspace --exclude launch-check && cargo_test -p launch-check --lib --bins
+	cargo_test checked --workspace --exclude launch-check &&
+		cargo_test checked -p launch-check --lib --bins
 }
 
+# As released: `make tools` has built most of it.
 launch() {
-	SLAUNCH_OUT=$OUT cargo_test -p launch-check --test launch
+	SLAUNCH_OUT=$OUT cargo_test release -p launch-check --test launch
+}
+
+guest() {
+	SLAUNCH_OUT=$OUT cargo_test release -p launch-check --test guest
 }
 
 main() {
@@ -76,6 +85,7 @@ main() {
 	group style "style" "$HERE/check.sh" quick
 	group host "cores and tools on this machine" host
 	group launch "launches in the machine model" launch
+	group guest "the TPM driver in a guest" guest
 	echo
 	printf '%s' "$SUMMARY"
 	say TIME "$(elapsed $SECONDS)"

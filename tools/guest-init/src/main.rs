@@ -7,10 +7,17 @@
 //! the host over the second serial port, and powers the machine off. It is
 //! the only program in the initramfs, so that a launch needs no user space
 //! beyond what is built here.
+//!
+//! Two words on the kernel command line ask for other work: `job=NAME` runs a
+//! program that the host shares (see [`job`], and [`suspend`] for what may follow),
+//! `extends=N` measures the TPM device (see [`extends`]).
 
 mod checks;
+mod extends;
 mod handover;
+mod job;
 mod ktap;
+mod suspend;
 mod tpm;
 
 use std::fs;
@@ -53,26 +60,38 @@ pub(crate) fn option(cmdline: &str, key: &str) -> Option<String> {
         .next_back()
 }
 
+/// Hands over what the host judges a launch by: command line, state, event log, PCR values.
+pub(crate) fn send_launch(port: &mut handover::Port, pcrs: Option<&tpm::Pcrs>) -> Result<()> {
+    let cmdline = fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
+    port.send("cmdline.txt", cmdline.trim_end_matches('\n').as_bytes())?;
+    for (name, path) in [
+        ("state.txt", checks::STATE),
+        ("eventlog.bin", checks::EVENTLOG),
+        ("iomem.txt", "/proc/iomem"),
+    ] {
+        if let Ok(data) = fs::read(path) {
+            port.send(name, &data)?;
+        }
+    }
+    match pcrs {
+        Some(pcrs) => port.send("pcrs.json", &serde_json::to_vec_pretty(pcrs)?),
+        None => Ok(()),
+    }
+}
+
 fn run() -> Result<()> {
     mount_all()?;
     let cmdline = fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
+    if let Some(name) = option(&cmdline, "job") {
+        return job::run(&name, option(&cmdline, "suspend").as_deref());
+    }
+    if let Some(count) = option(&cmdline, "extends") {
+        return extends::run(&count);
+    }
     let pcrs = tpm::read_all();
     checks::run(&cmdline, pcrs.as_ref())?;
-
     let mut port = handover::Port::open()?;
-    port.send("cmdline.txt", cmdline.trim_end_matches('\n').as_bytes())?;
-    if let Ok(state) = fs::read(checks::STATE) {
-        port.send("state.txt", &state)?;
-    }
-    if let Ok(log) = fs::read(checks::EVENTLOG) {
-        port.send("eventlog.bin", &log)?;
-    }
-    if let Ok(pcrs) = &pcrs {
-        port.send("pcrs.json", &serde_json::to_vec_pretty(pcrs)?)?;
-    }
-    if let Ok(iomem) = fs::read("/proc/iomem") {
-        port.send("iomem.txt", &iomem)?;
-    }
+    send_launch(&mut port, pcrs.as_ref().ok())?;
     port.finish()
 }
 

@@ -2,20 +2,24 @@
 
 //! PCR values through the kernel's TPM device.
 //!
-//! The commands are built by hand from TPM 2.0 Library Part 3 (22.4, 30.2):
-//! the guest's reading of the PCRs must not share code with the launch that
-//! it checks.
+//! The commands are those of the TPM core, so a TPM 1.2 is read as well as a
+//! TPM 2.0. The values still come from the TPM alone: the host compares them
+//! with the log and the files, and a command that read something else would
+//! show there.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::thread;
 
-use anyhow::{bail, ensure, Context, Result};
+use anyhow::{bail, Context, Result};
+use tpm_core::{
+    pcr_banks, pcr_read, Digest, Duration, HashAlg, Pcr, TpmError, TpmFamily, Transport,
+};
 
-const DEVICE: &str = "/dev/tpm0";
-const TPM2_CC_PCR_READ: u32 = 0x17e;
-const TPM2_CC_GET_CAPABILITY: u32 = 0x17a;
-const TPM2_CAP_PCRS: u32 = 5;
+/// The TPM itself, without the resource manager.
+pub(crate) const DEVICE: &str = "/dev/tpm0";
+const FAMILY: &str = "/sys/class/tpm/tpm0/tpm_version_major";
 const PCRS: u32 = 24;
 
 /// Values by bank name ("sha256") and PCR number ("17"), in hexadecimal.
@@ -32,106 +36,86 @@ fn bank_name(alg: u16) -> String {
     }
 }
 
-/// Takes big-endian numbers off the front of a response.
-struct Response<'a>(&'a [u8]);
-
-impl Response<'_> {
-    fn take(&mut self, n: usize) -> Result<&[u8]> {
-        ensure!(self.0.len() >= n, "response too short");
-        let (head, rest) = self.0.split_at(n);
-        self.0 = rest;
-        Ok(head)
-    }
-
-    fn u8(&mut self) -> Result<u8> {
-        Ok(self.take(1)?[0])
-    }
-
-    fn u16(&mut self) -> Result<u16> {
-        Ok(u16::from_be_bytes(self.take(2)?.try_into()?))
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32::from_be_bytes(self.take(4)?.try_into()?))
-    }
+/// The device as the core's transport. The kernel sees to the locality, to
+/// timeouts and to a TPM that is busy.
+struct Device {
+    file: File,
+    family: TpmFamily,
+    /// What the last exchange failed with: the core has no words for it.
+    failure: Option<std::io::Error>,
 }
 
-/// Sends a command without sessions and returns the response's parameters.
-fn command(code: u32, parameters: &[u8]) -> Result<Vec<u8>> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(DEVICE)
-        .context(DEVICE)?;
-    let size = u32::try_from(10 + parameters.len())?;
-    let mut request = vec![0x80, 0x01];
-    request.extend_from_slice(&size.to_be_bytes());
-    request.extend_from_slice(&code.to_be_bytes());
-    request.extend_from_slice(parameters);
-    file.write_all(&request).context(DEVICE)?;
-    let mut response = vec![0; 4096];
-    let n = file.read(&mut response).context(DEVICE)?;
-    response.truncate(n);
-    let mut header = Response(&response);
-    header.u16()?;
-    ensure!(
-        header.u32()? as usize == n,
-        "{DEVICE}: size of the response"
-    );
-    match header.u32()? {
-        0 => Ok(response[10..].to_vec()),
-        rc => bail!("{DEVICE}: command {code:#x} failed with {rc:#x}"),
+impl Device {
+    fn open() -> Result<Self> {
+        let family = match fs::read_to_string(FAMILY).context(FAMILY)?.trim() {
+            "1" => TpmFamily::Tpm12,
+            "2" => TpmFamily::Tpm20,
+            other => bail!("{FAMILY} reads {other:?}"),
+        };
+        let file = File::options().read(true).write(true).open(DEVICE);
+        Ok(Self {
+            file: file.context(DEVICE)?,
+            family,
+            failure: None,
+        })
     }
-}
 
-/// The banks with at least one PCR allocated.
-fn banks() -> Result<Vec<u16>> {
-    let mut parameters = Vec::new();
-    for value in [TPM2_CAP_PCRS, 0, 1] {
-        parameters.extend_from_slice(&value.to_be_bytes());
+    fn exchange(&mut self, command: &[u8], response: &mut [u8]) -> std::io::Result<usize> {
+        // A write is one command, a read its response.
+        self.file.write_all(command)?;
+        self.file.read(response)
     }
-    let data = command(TPM2_CC_GET_CAPABILITY, &parameters)?;
-    let mut data = Response(&data);
-    data.u8()?;
-    ensure!(data.u32()? == TPM2_CAP_PCRS, "capability answered");
-    let mut banks = Vec::new();
-    for _ in 0..data.u32()? {
-        let alg = data.u16()?;
-        let n = usize::from(data.u8()?);
-        if data.take(n)?.iter().any(|bits| *bits != 0) {
-            banks.push(alg);
+
+    /// An error of the core, with what the device said.
+    fn explain(&mut self, what: &str, error: TpmError) -> anyhow::Error {
+        match self.failure.take() {
+            Some(failure) => anyhow::anyhow!("{DEVICE}: {what}: {failure}"),
+            None => anyhow::anyhow!("{DEVICE}: {what}: {error:x?}"),
         }
     }
-    Ok(banks)
 }
 
-fn read(alg: u16, pcr: u32) -> Result<String> {
-    let mut parameters = 1u32.to_be_bytes().to_vec();
-    parameters.extend_from_slice(&alg.to_be_bytes());
-    let mut select = [0u8; 3];
-    select[(pcr / 8) as usize] = 1 << (pcr % 8);
-    parameters.push(3);
-    parameters.extend_from_slice(&select);
-    let data = command(TPM2_CC_PCR_READ, &parameters)?;
-    let mut data = Response(&data);
-    data.u32()?; // update counter
-    for _ in 0..data.u32()? {
-        data.u16()?;
-        let n = usize::from(data.u8()?);
-        data.take(n)?;
+impl Transport for Device {
+    fn family(&self) -> TpmFamily {
+        self.family
     }
-    ensure!(data.u32()? == 1, "PCR {pcr} is not in bank {alg:#x}");
-    let n = usize::from(data.u16()?);
-    Ok(data.take(n)?.iter().map(|b| format!("{b:02x}")).collect())
+
+    fn transmit(
+        &mut self,
+        command: &[u8],
+        response: &mut [u8],
+        _duration: Duration,
+    ) -> Result<usize, TpmError> {
+        self.exchange(command, response).map_err(|failure| {
+            self.failure = Some(failure);
+            TpmError::Vanished
+        })
+    }
+
+    fn pause(&mut self, us: u64) -> Result<(), TpmError> {
+        thread::sleep(std::time::Duration::from_micros(us));
+        Ok(())
+    }
+}
+
+fn read(device: &mut Device, pcr: Pcr, alg: HashAlg) -> Result<Digest> {
+    pcr_read(device, pcr, alg).map_err(|e| {
+        let what = format!("PCR {} in bank {}", pcr.index(), bank_name(alg.id()));
+        device.explain(&what, e)
+    })
 }
 
 /// Reads every PCR of every active bank.
 pub(crate) fn read_all() -> Result<Pcrs> {
+    let mut device = Device::open()?;
+    let banks = pcr_banks(&mut device).map_err(|e| device.explain("banks", e))?;
     let mut all = Pcrs::new();
-    for alg in banks()? {
-        let bank = all.entry(bank_name(alg)).or_default();
-        for pcr in 0..PCRS {
-            bank.insert(pcr.to_string(), read(alg, pcr)?);
+    for alg in banks.iter() {
+        let bank = all.entry(bank_name(alg.id())).or_default();
+        for pcr in (0..PCRS).filter_map(Pcr::new) {
+            let value = read(&mut device, pcr, alg)?;
+            let text = value.as_bytes().iter().map(|b| format!("{b:02x}"));
+            bank.insert(pcr.index().to_string(), text.collect());
         }
     }
     Ok(all)

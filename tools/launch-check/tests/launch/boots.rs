@@ -4,10 +4,14 @@
 
 use std::process::Command;
 
-use drtm_vm::{Bank, Config};
+use drtm_vm::{Bank, Config, TpmVersion};
+use launch_check::log::Log;
 use launch_check::verdict::{check_inputs, Inputs, Verdict};
 
-use crate::common::{config, initrd, kernel, Run, LAUNCH};
+use crate::common::{self, config, initrd, kernel, Run, LAUNCH};
+
+/// Label of the event that the kernel records when the TPM has a driver.
+const HANDED_OVER: &str = "TPM handed over to its driver";
 
 /// The banks, in the spelling of tpm2_eventlog.
 fn names(banks: &[Bank]) -> Vec<String> {
@@ -18,10 +22,16 @@ fn names(banks: &[Bank]) -> Vec<String> {
 }
 
 /// `tpm2_eventlog` reads the log without complaint and computes the PCRs that the TPM has.
-fn cross_check(run: &Run, banks: &[Bank]) {
+///
+/// Of the log of a TPM 1.2 it knows the records, not the header before them.
+fn cross_check(run: &Run, config: &Config) {
+    let header = match config.tpm_version {
+        TpmVersion::V1_2 => 48,
+        TpmVersion::V2_0 => 0,
+    };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("eventlog.bin");
-    std::fs::write(&file, run.must("eventlog.bin")).unwrap();
+    std::fs::write(&file, &run.must("eventlog.bin")[header..]).unwrap();
     let output = Command::new("tpm2_eventlog")
         .arg(&file)
         .output()
@@ -34,7 +44,7 @@ fn cross_check(run: &Run, banks: &[Bank]) {
     assert!(complaints.trim().is_empty(), "tpm2_eventlog: {complaints}");
     // The computed values follow "pcrs:", by bank: "  sha256:" and "    17 : 0x...".
     let computed = text.split("\npcrs:").nth(1).expect("computed PCRs");
-    for bank in names(banks) {
+    for bank in names(&config.banks) {
         let block = computed
             .split(&format!("  {bank}:"))
             .nth(1)
@@ -56,13 +66,17 @@ fn cross_check(run: &Run, banks: &[Bank]) {
 
 /// A launch with all that is to be said about it.
 fn good_launch(cpus: usize, memory_mib: u64, banks: &[Bank]) {
-    let config = Config {
+    launch_of(&Config {
         cpus,
         memory_mib,
         banks: banks.to_vec(),
         ..config()
-    };
-    let run = Run::boot(&config);
+    });
+}
+
+fn launch_of(config: &Config) {
+    let cpus = config.cpus;
+    let run = Run::boot(config);
     let log = run.expect_launched();
     let inputs = Inputs {
         kernel: std::fs::read(kernel()).unwrap(),
@@ -72,7 +86,8 @@ fn good_launch(cpus: usize, memory_mib: u64, banks: &[Bank]) {
     assert!(inputs.cmdline.starts_with(LAUNCH), "{}", inputs.cmdline);
     let verdict = Verdict(check_inputs(&log, &inputs).unwrap());
     assert!(verdict.good(), "{verdict}");
-    cross_check(&run, banks);
+    cross_check(&run, config);
+    handed_over(&run, &log);
 
     let online = format!(
         "# cpus: present {0}, online {0}",
@@ -92,6 +107,33 @@ fn good_launch(cpus: usize, memory_mib: u64, banks: &[Bank]) {
             after.stgi
         );
     }
+}
+
+/// The TPM's driver found the TPM as the launch left it, and the first event through it is the last one in
+/// the log.
+fn handed_over(run: &Run, log: &Log) {
+    let state = run.text("state.txt");
+    assert!(state.contains("\ntpm_driver: took over\n"), "{state}");
+    let last = log.events.last().expect("an event");
+    assert_eq!((last.pcr, last.label()), (18, HANDED_OVER.into()), "{log}");
+}
+
+#[test]
+fn crb() {
+    launch_of(&common::crb(&config()));
+}
+
+#[test]
+fn crb_with_three_banks() {
+    launch_of(&Config {
+        banks: vec![Bank::Sha1, Bank::Sha256, Bank::Sha384],
+        ..common::crb(&config())
+    });
+}
+
+#[test]
+fn tpm12() {
+    launch_of(&common::tpm12(&config()));
 }
 
 #[test]
@@ -195,10 +237,9 @@ fn unit_tests_in_the_kernel() {
         ..config()
     };
     let run = Run::boot(&config);
-    assert!(
-        run.console.contains("ok 1 rust_kernel_securityfs"),
-        "{}",
-        run.tail()
-    );
+    for suite in ["rust_kernel_securityfs", "rust_kernel_tpm", "rust_tpm_core"] {
+        let passed = |line: &str| line.contains("] ok ") && line.trim_end().ends_with(suite);
+        assert!(run.console.lines().any(passed), "{suite}:\n{}", run.tail());
+    }
     assert!(!run.console.contains("not ok "), "{}", run.tail());
 }

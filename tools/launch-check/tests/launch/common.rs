@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-use drtm_vm::{Bank, Config, Machine, Outcome};
+use drtm_vm::{Bank, Config, Machine, Outcome, TpmInterface, TpmVersion};
 use launch_check::log::Log;
 use launch_check::verdict::{check_replay, Pcrs, Verdict};
 
@@ -81,6 +81,23 @@ pub fn config() -> Config {
         banks: vec![Bank::Sha256],
         limit: LIMIT,
         ..Config::default()
+    }
+}
+
+/// The same machine with a CRB.
+pub fn crb(config: &Config) -> Config {
+    Config {
+        tpm_interface: TpmInterface::Crb,
+        ..config.clone()
+    }
+}
+
+/// The same machine with a TPM 1.2.
+pub fn tpm12(config: &Config) -> Config {
+    Config {
+        tpm_version: TpmVersion::V1_2,
+        banks: vec![Bank::Sha1],
+        ..config.clone()
     }
 }
 

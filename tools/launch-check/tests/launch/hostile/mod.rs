@@ -14,7 +14,7 @@ mod tpm;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use drtm_vm::{Fault, Machine, Outcome, Snapshot};
+use drtm_vm::{Config, Fault, Machine, Outcome, Snapshot};
 use slaunch_core::error::Error;
 
 use crate::common::{config, Slot, LIMIT};
@@ -29,16 +29,23 @@ pub const FOUR_GIB: u64 = 1 << 32;
 /// The machine that all cases start from.
 pub fn snapshot() -> &'static Snapshot {
     static SNAPSHOT: OnceLock<Snapshot> = OnceLock::new();
-    SNAPSHOT.get_or_init(|| {
-        let _slot = Slot::take();
-        Snapshot::take(&config()).unwrap_or_else(|outcome| panic!("{}", outcome.summary()))
-    })
+    SNAPSHOT.get_or_init(|| frozen(&config()))
+}
+
+/// A machine frozen at SKINIT.
+pub fn frozen(config: &Config) -> Snapshot {
+    let _slot = Slot::take();
+    Snapshot::take(config).unwrap_or_else(|outcome| panic!("{}", outcome.summary()))
 }
 
 /// Lets `spoil` change a machine at SKINIT, launches it, and expects a reset
 /// with one of `expected` in the record.
 pub fn rejected(expected: &[Error], spoil: impl FnOnce(&mut Machine)) {
-    let snapshot = snapshot();
+    rejected_from(snapshot(), expected, spoil);
+}
+
+/// The same, with a case of another machine.
+pub fn rejected_from(snapshot: &Snapshot, expected: &[Error], spoil: impl FnOnce(&mut Machine)) {
     let _slot = Slot::take();
     let mut machine = snapshot.case().expect("case from the snapshot");
     spoil(&mut machine);
