@@ -180,7 +180,6 @@ pub(super) fn execute(bytes: Vec<u8>, swtpm: &mut UnixStream, shared: &Shared) -
         rc: None,
         altered: false,
     };
-    shared.cancelled.store(false, Ordering::Relaxed);
     let decision = match lock(&shared.hook).as_mut() {
         Some(hook) => hook.request(&command),
         None => OnRequest::Forward,
@@ -218,6 +217,8 @@ pub(super) fn execute(bytes: Vec<u8>, swtpm: &mut UnixStream, shared: &Shared) -
         }
         OnRequest::Hang => None,
     };
+    // At the end: the request to cancel a command comes another way and may be here before the command.
+    shared.cancelled.store(false, Ordering::Relaxed);
     record.altered |= answer.is_none();
     record.rc = answer.as_deref().and_then(response_code);
     lock(&shared.records).push(record);
