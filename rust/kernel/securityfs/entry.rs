@@ -69,8 +69,7 @@ impl Entry {
         let dentry = from_err_ptr(unsafe {
             bindings::securityfs_create_file(
                 name.as_char_ptr(),
-                // Nothing can be written.
-                mode & 0o444,
+                mode & ops.allowed(),
                 parent.dentry,
                 Arc::as_ptr(data).cast_mut().cast(),
                 ops.as_ptr(),
@@ -82,6 +81,15 @@ impl Entry {
             dentry,
             _parent: Some(parent),
         })
+    }
+}
+
+#[cfg(CONFIG_RUST_SECURITYFS_KUNIT_TEST)]
+impl Entry {
+    /// The permission bits.
+    pub(super) fn mode(&self) -> u16 {
+        // SAFETY: The entry has not been removed by the type invariant, so its dentry has an inode.
+        unsafe { (*(*self.dentry).d_inode).i_mode & 0o7777 }
     }
 }
 

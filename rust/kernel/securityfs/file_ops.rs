@@ -22,8 +22,15 @@ use core::{
 
 use super::{
     Binary,
-    Text, //
+    Text,
+    Writable, //
 };
+
+/// The permission bits for reading.
+const READ: u16 = 0o444;
+
+/// The permission bits for writing.
+const WRITE: u16 = 0o222;
 
 /// File operations for files that show a `T`.
 ///
@@ -33,12 +40,18 @@ use super::{
 /// `Arc<T>` that is not released before the file is removed.
 pub(super) struct FileOps<T> {
     operations: bindings::file_operations,
+    allowed: u16,
     _phantom: PhantomData<T>,
 }
 
 impl<T> FileOps<T> {
     pub(super) fn as_ptr(&self) -> *const bindings::file_operations {
         &self.operations
+    }
+
+    /// The permission bits that make sense for the file.
+    pub(super) fn allowed(&self) -> u16 {
+        self.allowed
     }
 }
 
@@ -56,6 +69,29 @@ pub(super) fn text<T: Text>() -> &'static FileOps<T> {
                 release: Some(text_release::<T>),
                 ..pin_init::zeroed()
             },
+            allowed: READ,
+            _phantom: PhantomData,
+        };
+    }
+    &Of::<T>::OPS
+}
+
+/// The operations of a text file that can be written.
+pub(super) fn writable<T: Writable>() -> &'static FileOps<T> {
+    struct Of<T>(PhantomData<T>);
+    impl<T: Writable> Of<T> {
+        // INVARIANT: As those of a text file; `text_write` needs no more.
+        const OPS: FileOps<T> = FileOps {
+            operations: bindings::file_operations {
+                owner: this_module::<T::OwnerModule>().as_ptr(),
+                open: Some(text_open::<T>),
+                read: Some(bindings::seq_read),
+                write: Some(text_write::<T>),
+                llseek: Some(bindings::seq_lseek),
+                release: Some(text_release::<T>),
+                ..pin_init::zeroed()
+            },
+            allowed: READ | WRITE,
             _phantom: PhantomData,
         };
     }
@@ -76,6 +112,7 @@ pub(super) fn binary<T: Binary>() -> &'static FileOps<T> {
                 release: Some(binary_release::<T>),
                 ..pin_init::zeroed()
             },
+            allowed: READ,
             _phantom: PhantomData,
         };
     }
@@ -151,6 +188,37 @@ unsafe extern "C" fn text_show<T: Text>(seq: *mut bindings::seq_file, _: *mut c_
     let seq = unsafe { SeqFile::from_raw(seq) };
     seq_print!(seq, "{}", Shown(data));
     0
+}
+
+/// Hands what is written to `data`. Returns the number of bytes written, which is all of them.
+pub(super) fn take<T: Writable>(data: &T, written: UserSlice) -> Result<isize> {
+    let mut reader = written.reader();
+    let size = isize::try_from(reader.len())?;
+    data.write(&mut reader)?;
+    Ok(size)
+}
+
+/// # Safety
+///
+/// `file` must have been opened by `text_open::<T>`, and `buf` be the caller's buffer of `count`
+/// bytes.
+unsafe extern "C" fn text_write<T: Writable>(
+    file: *mut bindings::file,
+    buf: *const c_char,
+    count: usize,
+    _ppos: *mut bindings::loff_t,
+) -> isize {
+    // SAFETY: `single_open` has put a `seq_file` there, which is valid until `text_release`.
+    let seq = unsafe { (*file).private_data }.cast::<bindings::seq_file>();
+    // SAFETY: `text_open` has put a pointer there that lives until `text_release`.
+    let data = unsafe { &*(*seq).private.cast::<T>() };
+    let written = UserSlice::new(UserPtr::from_ptr(buf.cast_mut().cast()), count);
+
+    match take(data, written) {
+        Ok(n) => n,
+        // CAST: `isize` holds every `c_int` on the kernel's architectures.
+        Err(e) => e.to_errno() as isize,
+    }
 }
 
 /// # Safety
