@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use slaunch_core::bytes::{Reader, Records, Writer};
 use slaunch_core::cmdline;
 use slaunch_core::error::Error;
+use slaunch_core::gate::{Gate, Mode};
 use slaunch_core::handoff::{Handoff, RawRegion};
 use slaunch_core::mle::{self, MleHeader};
 use slaunch_core::policy::{Entity, Label, Plan};
@@ -220,7 +221,7 @@ proptest! {
         let raw = |n: usize| RawRegion { base: numbers[n], size: numbers[n + 1] };
         let handoff = Handoff {
             magic: slaunch_core::handoff::MAGIC,
-            version: 1, vendor, flags: 0, events: 0,
+            version: 1, vendor, gate: Gate::new(Mode::Trust).to_bits(), events: 0,
             slrt: raw(0), log: raw(2), slb: raw(4), dlme: raw(6),
             record: numbers[8],
             complete: slaunch_core::handoff::COMPLETE,

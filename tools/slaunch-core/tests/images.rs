@@ -3,6 +3,7 @@
 //! MLE header, loader block, launch record, hand-over.
 
 use slaunch_core::error::Error;
+use slaunch_core::gate::{Gate, Mode};
 use slaunch_core::handoff::{Handoff, Launch, RawRegion, VENDOR_AMD};
 use slaunch_core::mle::{self, MleHeader, CAPABILITIES};
 use slaunch_core::record::{LaunchRecord, Stage};
@@ -242,6 +243,7 @@ fn launch() -> Launch {
     let region = |base, size| Region::new(base, size).unwrap();
     Launch {
         vendor: VENDOR_AMD,
+        gate: Gate::new(Mode::Verify),
         events: 11,
         slrt: region(0x1000, 0x1000),
         log: region(0x2000, 0x1_0000),
@@ -266,7 +268,10 @@ fn hand_over() {
     bad(|h| h.version = 2);
     bad(|h| h.vendor = 0);
     bad(|h| h.vendor = 3);
-    bad(|h| h.flags = 1);
+    bad(|h| h.gate = 0);
+    bad(|h| h.gate ^= 1 << 31);
+    bad(|h| h.gate |= 1 << 24);
+    bad(|h| h.gate |= 0xff);
     bad(|h| h.complete = 0);
     bad(|h| h.slrt = RawRegion::NONE);
     bad(|h| h.log.size = 0);

@@ -244,3 +244,73 @@ fn ram_that_something_else_claims_too_is_not_ram() {
     let mut slots = [];
     assert!(!MemMap::new(&mut slots).is_ram(&region(0, 1)));
 }
+
+/// A range of runtime services.
+fn runtime(kind: u32, base: u64, pages: u64) -> Descriptor {
+    Descriptor {
+        attributes: 0xf | ATTRIBUTE_RUNTIME,
+        ..descriptor(kind, base, pages)
+    }
+}
+
+#[test]
+fn ranges_of_runtime_services() {
+    let code = runtime(kind::RUNTIME_SERVICES_CODE, 0x34_0000, 0x10);
+    let data = runtime(kind::RUNTIME_SERVICES_DATA, 0x36_0000, 0x10);
+    let high = runtime(kind::RUNTIME_SERVICES_CODE, 0x1_0000_0000, 0x10);
+    let mmio = runtime(11, 0xffc0_0000, 0x400);
+    // Not without the attribute, and not because of it.
+    let idle = descriptor(kind::RUNTIME_SERVICES_CODE, 0x38_0000, 0x10);
+    let free = runtime(kind::CONVENTIONAL, 0x3a_0000, 0x10);
+    let all = [high, free, data, mmio, code, idle];
+    with_map(&all, |map| {
+        let found: Vec<_> = map.runtime().copied().collect();
+        assert_eq!(found, [code, data, high]);
+        for range in &found {
+            let region = region(range.base, 0x1_0000);
+            assert_eq!(map.check_runtime(range, &[]), Ok(region));
+        }
+        for other in [mmio, idle, free] {
+            assert_eq!(map.check_runtime(&other, &[]), Err(Error::OutOfRam));
+        }
+    });
+    let mut bytes = Vec::new();
+    code.put_runtime(&mut |piece: &[u8]| bytes.extend_from_slice(piece));
+    let mut expected = vec![5, 0, 0, 0, 0xf, 0, 0, 0, 0, 0, 0, 0x80];
+    expected.extend_from_slice(&[0x10, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(bytes, expected);
+}
+
+#[test]
+fn ranges_of_runtime_services_are_apart() {
+    let code = runtime(kind::RUNTIME_SERVICES_CODE, 0x34_0000, 0x10);
+    let check = |others: &[Descriptor], launch: &[Region]| {
+        let mut all = vec![code];
+        all.extend_from_slice(others);
+        with_map(&all, |map| map.check_runtime(&code, launch).map(|_| ()))
+    };
+    let free = |base, pages| descriptor(kind::CONVENTIONAL, base, pages);
+    let touching = [free(0x30_0000, 0x40), free(0x35_0000, 1)];
+    assert_eq!(check(&touching, &[]), Ok(()));
+    for other in [
+        free(0x30_0000, 0x41),
+        free(0x34_f000, 1),
+        free(0x34_8000, 1),
+        free(0x30_0000, 0x100),
+        runtime(kind::RUNTIME_SERVICES_DATA, 0x34_f000, 2),
+        code,
+    ] {
+        assert_eq!(check(&[other], &[]), Err(Error::OutOfRam), "{other:x?}");
+    }
+    let own = |base, size| [region(0x1000, 1), region(base, size)];
+    assert_eq!(check(&[], &own(0x33_0000, 0x1_0000)), Ok(()));
+    assert_eq!(check(&[], &own(0x35_0000, 1)), Ok(()));
+    for own in [
+        own(0x33_0000, 0x1_0001),
+        own(0x34_ffff, 1),
+        own(0x34_0000, 0x1_0000),
+        own(0, 1 << 40),
+    ] {
+        assert_eq!(check(&[], &own), Err(Error::RegionOverlap));
+    }
+}

@@ -6,6 +6,7 @@
 //! leaves it alone. A kernel that was not launched finds it as it was linked: all zero.
 
 use super::error::Error;
+use super::gate::Gate;
 use super::region::Region;
 
 /// `"SLHO"`, the magic of a filled structure.
@@ -67,8 +68,8 @@ pub struct Handoff {
     pub version: u16,
     /// [`VENDOR_INTEL`] or [`VENDOR_AMD`].
     pub vendor: u16,
-    /// None defined; zero.
-    pub flags: u32,
+    /// The settings of the gate around EFI runtime services, as [`Gate::to_bits`] has them.
+    pub gate: u32,
     /// Events the log held when the launch was complete.
     pub events: u32,
     /// The launch table, `max_size` bytes of it.
@@ -95,6 +96,8 @@ const _: () = assert!(core::mem::offset_of!(Handoff, record) == 80);
 pub struct Launch {
     /// [`VENDOR_INTEL`] or [`VENDOR_AMD`].
     pub vendor: u16,
+    /// The settings of the gate around EFI runtime services.
+    pub gate: Gate,
     /// Events the log held when the launch was complete.
     pub events: u32,
     /// The launch table.
@@ -115,7 +118,7 @@ impl Handoff {
         magic: 0,
         version: 0,
         vendor: 0,
-        flags: 0,
+        gate: 0,
         events: 0,
         slrt: RawRegion::NONE,
         log: RawRegion::NONE,
@@ -131,7 +134,7 @@ impl Handoff {
             magic: MAGIC,
             version: VERSION,
             vendor: launch.vendor,
-            flags: 0,
+            gate: launch.gate.to_bits(),
             events: launch.events,
             slrt: launch.slrt.into(),
             log: launch.log.into(),
@@ -146,8 +149,9 @@ impl Handoff {
     ///
     /// # Errors
     ///
-    /// [`Error::Handoff`] if there was one and the structure is not complete, or its regions are
-    /// empty, wrap, or overlap, or the record is not in the loader block.
+    /// [`Error::Handoff`] if there was one and the structure is not complete, the settings of the
+    /// gate are none, the regions are empty, wrap, or overlap, or the record is not in the loader
+    /// block.
     pub fn validate(&self) -> Result<Option<Launch>, Error> {
         if self.magic == 0 && self.complete == 0 {
             return Ok(None);
@@ -155,14 +159,15 @@ impl Handoff {
         if self.magic != MAGIC
             || self.version != VERSION
             || !matches!(self.vendor, VENDOR_INTEL | VENDOR_AMD)
-            || self.flags != 0
             || self.complete != COMPLETE
         {
             return Err(Error::Handoff);
         }
+        let gate = Gate::from_bits(self.gate).ok_or(Error::Handoff)?;
         let checked = |raw: &RawRegion| raw.region().map_err(|_| Error::Handoff);
         let launch = Launch {
             vendor: self.vendor,
+            gate,
             events: self.events,
             slrt: checked(&self.slrt)?,
             log: checked(&self.log)?,

@@ -13,6 +13,10 @@
 //!   vendor types) follows as it is, ordered by address, type, attributes and size.
 //!
 //! Each range is `type u32, attributes u64, base u64, pages u64`.
+//!
+//! Where the firmware is trusted after the launch, each range of code or data of its runtime services is
+//! an event of its own as well: `type u32, attributes u64, pages u64`, and for code what is there. The
+//! address is left out: that is in the map's event.
 
 use super::bytes::{u32_at, u64_at, Sink};
 use super::error::Error;
@@ -128,6 +132,32 @@ impl Descriptor {
         free && self.attributes & (ATTRIBUTE_RUNTIME | ATTRIBUTE_SPECIFIC_PURPOSE) == 0
     }
 
+    /// True for code and data that runtime services use once the kernel runs.
+    pub const fn is_runtime(&self) -> bool {
+        let kinds = matches!(
+            self.kind,
+            kind::RUNTIME_SERVICES_CODE | kind::RUNTIME_SERVICES_DATA
+        );
+        kinds && self.attributes & ATTRIBUTE_RUNTIME != 0
+    }
+
+    /// What it describes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Region::new`].
+    pub const fn region(&self) -> Result<Region, Error> {
+        Region::from_bounds(self.base, self.end())
+    }
+
+    /// Gives what the event of a range of runtime services begins with to `sink`; for code, what is there
+    /// follows.
+    pub fn put_runtime(&self, sink: &mut impl Sink) {
+        sink.put(&self.kind.to_le_bytes());
+        sink.put(&self.attributes.to_le_bytes());
+        sink.put(&self.pages.to_le_bytes());
+    }
+
     /// The attributes that the canonical form has for free memory.
     const fn ram_attributes(&self) -> u64 {
         self.attributes & RAM_ATTRIBUTES
@@ -229,6 +259,29 @@ impl<'a> MemMap<'a> {
     /// The descriptors, sorted by address.
     pub fn descriptors(&self) -> &[Descriptor] {
         self.slots.get(..self.used).unwrap_or(&[])
+    }
+
+    /// The ranges of code and data of runtime services, by address.
+    pub fn runtime(&self) -> impl Iterator<Item = &Descriptor> {
+        self.descriptors()
+            .iter()
+            .filter(|descriptor| descriptor.is_runtime())
+    }
+
+    /// Checks that a range of code or data of runtime services may be read: that nothing else in the map
+    /// says anything about it, and that it is apart from the launch's own memory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfRam`], [`Error::RegionOverlap`].
+    pub fn check_runtime(&self, range: &Descriptor, launch: &[Region]) -> Result<Region, Error> {
+        let region = range.region()?.apart_from(launch)?;
+        let meets = |other: &&Descriptor| other.base < region.end() && region.base() < other.end();
+        let mut met = self.descriptors().iter().filter(meets);
+        match (met.next(), met.next()) {
+            (Some(only), None) if only == range && range.is_runtime() => Ok(region),
+            _ => Err(Error::OutOfRam),
+        }
     }
 
     /// True if all of `region` is memory that is free for use once the kernel runs, and no

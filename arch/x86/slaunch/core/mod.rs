@@ -22,6 +22,8 @@
 //! | [`slb`] | AMD Secure Loader Block | AMD APM volume 2, 15.27 |
 //! | [`record`] | launch record left in memory | this project |
 //! | [`handoff`] | what early tells late | this project |
+//! | [`gate`] | the option `slaunch_efi=` | this project |
+//! | [`change`] | changes of those settings | this project |
 //! | [`bootparams`] | the zero page | Documentation/arch/x86/boot.rst, zero-page.rst |
 //! | [`setupdata`] | setup_data list | Documentation/arch/x86/boot.rst |
 //! | [`memmap`] | EFI memory map | UEFI specification 7.2.3 |
@@ -33,11 +35,13 @@
 
 pub mod bootparams;
 pub mod bytes;
+pub mod change;
 pub mod cmdline;
 #[cfg(feature = "host")]
 pub mod describe;
 pub mod e820;
 pub mod error;
+pub mod gate;
 pub mod handoff;
 pub mod memmap;
 pub mod mle;

@@ -137,13 +137,14 @@ fn launch(
     measure::measure(memory, block, &checked, &inputs, events)?;
 
     // From here on the copy of the boot parameters is the kernel's.
-    let initrd = inputs.initrd;
+    let (initrd, gate) = (inputs.initrd, inputs.gate);
     bootparams::set_cmdline_address(&mut gift.params, line);
     if initrd.is_none() {
         bootparams::refuse_other_initrd(&mut gift.params);
     }
     *entry.handoff = Handoff::new(&Launch {
         vendor: VENDOR_AMD,
+        gate,
         events: block.record.events,
         slrt: checked.own.table,
         log: checked.own.log,

@@ -11,22 +11,35 @@ use super::memory::{allow, fetch, Guarded, Memory};
 use super::slaunch::bootparams::{self, BootParams};
 use super::slaunch::cmdline::{self, COMMAND_LINE_SIZE};
 use super::slaunch::error::Error;
+use super::slaunch::gate::{Gate, Mode};
 use super::slaunch::memmap::{Descriptor, MemMap};
 use super::slaunch::policy::Entity;
 use super::slaunch::region::Region;
 use super::slaunch::setupdata::Chain;
 use super::table::{Checked, Own};
 
+/// The mode of the gate around EFI runtime services if the command line does not say.
+const DEFAULT_MODE: Mode = if cfg!(CONFIG_SECURE_LAUNCH_EFI_VERIFY) {
+    Mode::Verify
+} else if cfg!(CONFIG_SECURE_LAUNCH_EFI_TRUST) {
+    Mode::Trust
+} else {
+    Mode::Off
+};
+
 /// The inputs of the kernel, checked.
 ///
 /// # Invariants
 ///
-/// Every region is apart from the launch's own memory and in RAM.
+/// Every region is apart from the launch's own memory and in RAM; where the firmware is to be trusted, its
+/// ranges in the map are apart from that memory and from each other.
 pub(crate) struct Inputs<'a> {
     /// The boot parameters, as copied.
     pub(crate) params: BootParams<'a>,
     /// The command line, as copied, without its NUL.
     pub(crate) cmdline: &'a [u8],
+    /// What the command line says about the gate around EFI runtime services.
+    pub(crate) gate: Gate,
     /// The setup_data list.
     pub(crate) setup_data: Chain,
     /// The initrd, if there is one.
@@ -83,7 +96,7 @@ impl<'a> Inputs<'a> {
         let length = cmdline::read(&mut guarded, at, line)
             .map_err(|error| Failure::new(error).with(at, COMMAND_LINE_SIZE as u64))?;
         fits(Entity::Cmdline, at, len(length))?;
-        let line: &[u8] = line;
+        let cmdline = line.get(..length).unwrap_or(line);
 
         let head = params.setup_data();
         let setup_data = check_list(&mut guarded, &own, &map, head)?;
@@ -94,6 +107,10 @@ impl<'a> Inputs<'a> {
             fits(Entity::Initrd, region.base(), region.size())?;
             check_initrd(&own, &map, &region)?;
         }
+        let gate = Gate::from_cmdline(cmdline, DEFAULT_MODE);
+        if gate.mode == Mode::Trust {
+            check_runtime(&guarded, &map)?;
+        }
         for extra in checked.plan.extras() {
             extra
                 .check(&map, &own)
@@ -101,7 +118,8 @@ impl<'a> Inputs<'a> {
         }
         Ok(Self {
             params,
-            cmdline: line.get(..length).unwrap_or(line),
+            cmdline,
+            gate,
             setup_data,
             initrd,
             map,
@@ -157,6 +175,16 @@ fn check_initrd(own: &[Region], map: &MemMap<'_>, region: &Region) -> Result<(),
         .map_err(|error| Failure::at(error, region))?;
     if !map.is_ram(region) {
         return Err(Failure::at(Error::InitrdTooBig, region));
+    }
+    Ok(())
+}
+
+/// Checks the ranges of runtime services, which the firmware says it has.
+fn check_runtime(memory: &Guarded<'_>, map: &MemMap<'_>) -> Result<(), Failure> {
+    for range in map.runtime() {
+        memory.allow_runtime(range).map_err(|error| {
+            Failure::new(error).with(range.base, range.end().saturating_sub(range.base))
+        })?;
     }
     Ok(())
 }

@@ -11,8 +11,10 @@ use super::mmio::Window;
 use super::registers::{TscClock, TPM_WINDOW};
 use super::slaunch::bytes::Sink;
 use super::slaunch::error::Error;
+use super::slaunch::gate::Mode;
+use super::slaunch::memmap::kind;
 use super::slaunch::physmem::PhysMem;
-use super::slaunch::policy::Entity;
+use super::slaunch::policy::{Entity, PCR_CONFIG};
 use super::table::Checked;
 use super::tpm::{
     pcr_banks, pcr_extend, Banks, Digests, EventLog, Locality, LogError, MultiHash, OpenLocality,
@@ -23,6 +25,11 @@ use super::tpm::{
 const START: &[u8] = b"Secure Launch start";
 /// Event data of the markers behind the last one.
 const END: &[u8] = b"Secure Launch end";
+
+/// Event data of a range of code of runtime services.
+const RUNTIME_CODE: &[u8] = b"Measured EFI runtime code";
+/// Event data of a range of their data.
+const RUNTIME_DATA: &[u8] = b"Measured EFI runtime data";
 
 /// A TPM of which a locality is open.
 pub(crate) type OpenTpm<'a> = OpenLocality<'a, Window, TscClock>;
@@ -184,6 +191,25 @@ impl Measurer<'_> {
         for extra in checked.plan.extras() {
             self.stream(extra.pcr, extra.label.as_bytes(), |stream| {
                 memory.for_each(extra.region, |bytes| stream.put(bytes))
+            })?;
+        }
+        if inputs.gate.mode == Mode::Trust {
+            self.runtime(&mut memory, inputs)?;
+        }
+        self.data(EV_SLAUNCH, Pcr::CONFIG, inputs.gate.text().as_bytes())
+    }
+
+    /// Measures the firmware that stays: each range of its runtime services.
+    fn runtime(&mut self, memory: &mut Guarded<'_>, inputs: &Inputs<'_>) -> Result<(), Failure> {
+        for range in inputs.map.runtime() {
+            let code = range.kind == kind::RUNTIME_SERVICES_CODE;
+            let label = if code { RUNTIME_CODE } else { RUNTIME_DATA };
+            self.stream(PCR_CONFIG, label, |stream| {
+                range.put_runtime(stream);
+                if code {
+                    memory.for_each_runtime(range, |bytes| stream.put(bytes))?;
+                }
+                Ok(())
             })?;
         }
         Ok(())

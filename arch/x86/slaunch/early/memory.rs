@@ -7,7 +7,7 @@
 
 use super::cpu;
 use super::slaunch::error::Error;
-use super::slaunch::memmap::MemMap;
+use super::slaunch::memmap::{Descriptor, MemMap};
 use super::slaunch::physmem::PhysMem;
 use super::slaunch::region::{Region, FOUR_GIB, PAGE_SIZE};
 
@@ -47,12 +47,18 @@ impl Memory {
         }
     }
 
-    /// The first bytes of `region`, as many as can be shown at once: one at least.
-    pub(crate) fn show(&mut self, region: Region) -> Result<&[u8], Error> {
+    /// Checks that `region` can be read at all.
+    pub(crate) fn reaches(&self, region: &Region) -> Result<(), Error> {
         // No reference may be null, and nothing of ours is in the first page.
         if region.base() < PAGE_SIZE || region.end() > self.end {
             return Err(Error::Unmapped);
         }
+        Ok(())
+    }
+
+    /// The first bytes of `region`, as many as can be shown at once: one at least.
+    pub(crate) fn show(&mut self, region: Region) -> Result<&[u8], Error> {
+        self.reaches(&region)?;
         let (address, room) = if region.base() < FOUR_GIB {
             (region.base(), FOUR_GIB.wrapping_sub(region.base()))
         } else {
@@ -136,7 +142,8 @@ impl PhysMem for Memory {
     }
 }
 
-/// Memory that refuses to read what a launch must not consume: its own memory, and whatever is not RAM.
+/// Memory that refuses to read what a launch must not consume: its own memory, and whatever is not RAM or,
+/// where that is asked for by name, of the firmware's runtime services.
 pub(crate) struct Guarded<'a> {
     memory: &'a mut Memory,
     /// The launch's own memory.
@@ -162,6 +169,32 @@ impl<'a> Guarded<'a> {
     /// [`Error::RegionOverlap`], [`Error::OutOfRam`].
     pub(crate) fn allow(&self, region: &Region) -> Result<(), Error> {
         allow(self.own, self.map, region)
+    }
+
+    /// Checks that a range of runtime services may be read, and can be.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MemMap::check_runtime`], [`Error::Unmapped`].
+    pub(crate) fn allow_runtime(&self, range: &Descriptor) -> Result<Region, Error> {
+        let map = self.map.ok_or(Error::OutOfRam)?;
+        let region = map.check_runtime(range, self.own)?;
+        self.memory.reaches(&region)?;
+        Ok(region)
+    }
+
+    /// Gives all bytes of a range of runtime services to `take`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Guarded::allow_runtime`].
+    pub(crate) fn for_each_runtime(
+        &mut self,
+        range: &Descriptor,
+        take: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let region = self.allow_runtime(range)?;
+        self.memory.for_each(region, take)
     }
 }
 
