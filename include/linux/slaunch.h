@@ -7,6 +7,7 @@
 #define _LINUX_SLAUNCH_H
 
 #include <linux/efi.h>
+#include <linux/jump_label.h>
 #include <linux/types.h>
 #include <uapi/linux/slaunch.h>
 
@@ -18,6 +19,7 @@
 	EFI_GUID(0xc11ffa33, 0xce8f, 0x411d, 0x99, 0x87, 0x9b, 0x01, 0x81, 0x3b, 0x04, 0x09)
 
 struct boot_params;
+struct pt_regs;
 
 #ifdef CONFIG_SECURE_LAUNCH
 
@@ -65,6 +67,40 @@ void slaunch_reserve_memory(void);
 void slaunch_cpu_start(unsigned int cpu);
 bool slaunch_init_allowed(unsigned int cpu);
 
+/* The gate around EFI runtime services; arch/x86/slaunch/efi. */
+DECLARE_STATIC_KEY_FALSE(slaunch_efi_gate);
+
+bool slaunch_efi_off(void);
+void __slaunch_efi_enter(void);
+void __slaunch_efi_leave(void);
+bool __slaunch_efi_fault(struct pt_regs *regs, int vector, unsigned long address);
+void __slaunch_text_poked(const void *addr, size_t len);
+
+static inline void slaunch_efi_enter(void)
+{
+	if (static_branch_unlikely(&slaunch_efi_gate))
+		__slaunch_efi_enter();
+}
+
+static inline void slaunch_efi_leave(void)
+{
+	if (static_branch_unlikely(&slaunch_efi_gate))
+		__slaunch_efi_leave();
+}
+
+static inline bool slaunch_efi_fault(struct pt_regs *regs, int vector,
+				     unsigned long address)
+{
+	return static_branch_unlikely(&slaunch_efi_gate) &&
+	       __slaunch_efi_fault(regs, vector, address);
+}
+
+static inline void slaunch_text_poked(const void *addr, size_t len)
+{
+	if (static_branch_unlikely(&slaunch_efi_gate))
+		__slaunch_text_poked(addr, len);
+}
+
 #else
 
 static inline void slaunch_reserve_memory(void) { }
@@ -75,6 +111,22 @@ static inline bool slaunch_init_allowed(unsigned int cpu)
 {
 	return true;
 }
+
+static inline bool slaunch_efi_off(void)
+{
+	return false;
+}
+
+static inline void slaunch_efi_enter(void) { }
+static inline void slaunch_efi_leave(void) { }
+
+static inline bool slaunch_efi_fault(struct pt_regs *regs, int vector,
+				     unsigned long address)
+{
+	return false;
+}
+
+static inline void slaunch_text_poked(const void *addr, size_t len) { }
 
 #endif /* CONFIG_SECURE_LAUNCH */
 #endif /* _LINUX_SLAUNCH_H */

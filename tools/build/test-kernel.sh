@@ -17,6 +17,7 @@ rustavailable: ; @true
 allnoconfig: ; @: > $(O)/.config
 olddefconfig: ; @sed 's/=.*//;s/^.* //' Kconfig | sort -u > $(O)/known; \
 	grep -wF -f $(O)/known $(O)/.config > $(O)/.config.ok || true; mv $(O)/.config.ok $(O)/.config
+modules:
 bzImage: $(O)/arch/x86/boot/bzImage
 $(O)/arch/x86/boot/bzImage: $(wildcard arch/x86/*.c arch/x86/slaunch/*.c) $(O)/.config arch/x86/Kbuild $(O)/list
 	@echo "  LD      bzImage"

@@ -7,3 +7,9 @@
 #[path = "../../../arch/x86/slaunch/core/mod.rs"]
 mod core_src;
 pub use core_src::*;
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(test)]
+mod efi;

@@ -7,6 +7,7 @@ use super::{
         to_errno,
         AtLocality, //
     },
+    efi,
     hash,
     log::EventLog,
     slaunch::handoff::Launch,
@@ -96,4 +97,6 @@ pub(crate) fn hand_over(launch: &Launch) {
         Err(error) => pr_err!("the TPM was not handed over: {error:?}\n"),
     }
     HANDED.populate(result);
+    // What has come up meanwhile.
+    efi::violation::settle();
 }

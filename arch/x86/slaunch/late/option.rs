@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The command line option `slaunch=`.
+//! The command line options `slaunch=` and `slaunch_efi=`.
 //!
-//! The EFI stub acts on it. Here it is only noted that a launch was asked for, which also keeps the
-//! kernel from passing the option on to init as unknown.
+//! The EFI stub acts on the first, the early kernel on the second, whose settings come with the hand-over.
+//! Here it is only noted that a launch was asked for. That there is somebody for them keeps the kernel from
+//! passing the options on to init as unknown.
 
 use kernel::{
     prelude::*,
@@ -21,7 +22,7 @@ pub(crate) fn requested() -> bool {
     REQUESTED.load(Relaxed)
 }
 
-/// Takes the value of the option.
+/// Takes the value of `slaunch=`.
 ///
 /// # Safety
 ///
@@ -32,6 +33,12 @@ unsafe extern "C" fn parse(value: *mut c_char) -> c_int {
     let off = value.is_null() || unsafe { CStr::from_char_ptr(value) } == c"off";
     REQUESTED.store(!off, Relaxed);
     // The option is known.
+    1
+}
+
+/// Takes the value of `slaunch_efi=`, of which nothing is left to be done.
+#[link_section = ".init.text"]
+extern "C" fn known(_value: *mut c_char) -> c_int {
     1
 }
 
@@ -52,5 +59,13 @@ unsafe impl Sync for Param {}
 static PARAM: Param = Param {
     name: as_char_ptr_in_const_context(c"slaunch="),
     setup: parse,
+    early: 0,
+};
+
+#[link_section = ".init.setup"]
+#[used(compiler)]
+static EFI_PARAM: Param = Param {
+    name: as_char_ptr_in_const_context(c"slaunch_efi="),
+    setup: known,
     early: 0,
 };

@@ -5,6 +5,7 @@
 #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
 use super::stress;
 use super::{
+    efi,
     events,
     launch,
     log::EventLog,
@@ -25,6 +26,7 @@ use kernel::{
 pub(crate) struct SecureLaunch {
     _state: File<State>,
     _log: Option<File<EventLog>>,
+    _efi: Option<efi::files::Files>,
     #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
     _stress: stress::Trigger,
 }
@@ -38,6 +40,7 @@ impl kernel::Module for SecureLaunch {
             return Ok(Self {
                 _state: dir.text_file(c"state", 0o444, Arc::new(state, GFP_KERNEL)?)?,
                 _log: None,
+                _efi: None,
                 #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
                 _stress: stress::Trigger::new()?,
             });
@@ -54,6 +57,7 @@ impl kernel::Module for SecureLaunch {
             }
             Err(_) => None,
         };
+        efi::violation::start()?;
         let state = State::Launched {
             vendor: launch.vendor,
             record: Record::load(launch.record),
@@ -63,6 +67,7 @@ impl kernel::Module for SecureLaunch {
         Ok(Self {
             _state: dir.text_file(c"state", 0o444, Arc::new(state, GFP_KERNEL)?)?,
             _log: log_file,
+            _efi: Some(efi::files::Files::new(&dir)?),
             #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
             _stress: stress::Trigger::new()?,
         })

@@ -4,6 +4,7 @@
 
 use super::{
     cpu,
+    efi,
     launch,
     slaunch::region::Region, //
 };
@@ -33,6 +34,7 @@ pub(crate) extern "C" fn slaunch_reserve_memory() {
         }
     }
     cpu::launched();
+    efi::launched(launch.gate);
 }
 
 /// Withholds `region` from the boot allocator.

@@ -23,6 +23,9 @@ mod slaunch;
 #[allow(dead_code)]
 mod tpm;
 
+#[path = "../efi/mod.rs"]
+mod efi;
+
 mod cpu;
 mod events;
 mod hash;

@@ -3,6 +3,7 @@
 //! The text of `/sys/kernel/security/slaunch/state`.
 
 use super::{
+    efi,
     events,
     log::{
         EventLog,
@@ -65,6 +66,7 @@ impl securityfs::Text for State {
                     Some(Err(error)) => writeln!(f, "tpm_driver: failed ({error:?})")?,
                     None => f.write_str("tpm_driver: not yet\n")?,
                 }
+                efi::show_settings(f)?;
                 match log {
                     Ok(log) => show_log(log, f),
                     Err(why) => writeln!(f, "log: {}", why.as_str()),

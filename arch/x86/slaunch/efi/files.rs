@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The directory `slaunch/efi` in securityfs.
+
+use super::{
+    change,
+    count,
+    regions,
+    text,
+    violation, //
+};
+use kernel::{
+    fmt,
+    new_mutex,
+    prelude::*,
+    securityfs::{
+        Dir,
+        File,
+        Text,
+        Writable, //
+    },
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    uaccess::UserSliceReader, //
+};
+
+/// Longest request that is read, in bytes.
+const LONGEST: usize = 32;
+
+/// The files, for as long as they are there.
+pub(crate) struct Files {
+    _mode: File<ModeFile>,
+    _shown: [File<Shown>; 4],
+}
+
+impl Files {
+    /// Creates the directory in `parent`, with all files.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(parent: &Dir) -> Result<Self> {
+        let dir = parent.subdir(c"efi")?;
+        let mode = Arc::pin_init(
+            pin_init!(ModeFile {
+                writers <- new_mutex!(()),
+            }),
+            GFP_KERNEL,
+        )?;
+        let file = |name, mode, shown| dir.text_file(name, mode, Arc::new(shown, GFP_KERNEL)?);
+        Ok(Self {
+            _mode: dir.writable_file(c"mode", 0o600, mode)?,
+            _shown: [
+                file(c"calls", 0o444, Shown::Calls)?,
+                file(c"violations", 0o444, Shown::Violations)?,
+                // Addresses of the kernel are in them.
+                file(c"last", 0o400, Shown::Last)?,
+                file(c"regions", 0o400, Shown::Regions)?,
+            ],
+        })
+    }
+}
+
+/// What is only to be read.
+enum Shown {
+    Calls,
+    Violations,
+    Last,
+    Regions,
+}
+
+#[vtable]
+impl Text for Shown {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Calls => count::show(f),
+            Self::Violations => writeln!(f, "{}", violation::count()),
+            Self::Last => violation::show_last(f),
+            Self::Regions => regions::show(f),
+        }
+    }
+}
+
+/// The settings of the gate, which can be changed.
+#[pin_data]
+struct ModeFile {
+    /// One after the other.
+    #[pin]
+    writers: Mutex<()>,
+}
+
+#[vtable]
+impl Text for ModeFile {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text::write_words(super::settings(), f)?;
+        f.write_str("\n")
+    }
+}
+
+impl Writable for ModeFile {
+    fn write(&self, reader: &mut UserSliceReader) -> Result {
+        let mut buffer = [0; LONGEST];
+        let request = buffer.get_mut(..reader.len()).ok_or(EINVAL)?;
+        reader.read_slice(request)?;
+        let _only = self.writers.lock();
+        change::change(request.strip_suffix(b"\n").unwrap_or(request))
+    }
+}

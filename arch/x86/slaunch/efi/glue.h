@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _SLAUNCH_EFI_GLUE_H
+#define _SLAUNCH_EFI_GLUE_H
+
+void slaunch_efi_close(void);
+unsigned int slaunch_other_cpu(unsigned int cpu);
+void slaunch_send_nmi(unsigned int cpu);
+void slaunch_watch(void);
+
+/* In Rust. */
+int slaunch_efi_nmi(unsigned int type, struct pt_regs *regs);
+
+#endif /* _SLAUNCH_EFI_GLUE_H */

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The gate around EFI runtime services.
+//!
+//! After a launch all calls of firmware pass the [`door`], behind which a [`backend`] has them done as the
+//! mode says: not at all (`off`), as ever (`trust`), or with the state of the system compared
+//! afterwards ([`verify`]). What is found goes to [`violation`]: extend, log, act.
+
+use super::slaunch::gate::{
+    self,
+    Gate,
+    Mode, //
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+mod backend;
+mod change;
+pub(crate) mod count;
+mod deviation;
+mod door;
+pub(crate) mod files;
+mod memmap;
+mod paging;
+mod queue;
+mod regions;
+pub(crate) mod service;
+mod setting;
+mod text;
+mod verify;
+pub(crate) mod violation;
+
+#[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
+pub(crate) use self::{
+    door::around,
+    verify::passes, //
+};
+
+pub(crate) use self::setting::{
+    init_settings,
+    set_settings,
+    settings,
+    show_settings,
+    stop,
+    stopped, //
+};
+
+extern "C" {
+    fn slaunch_efi_close();
+}
+
+/// There was a launch: from now on all calls pass the door. Called once, while there is one processor.
+#[link_section = ".init.text"]
+pub(crate) fn launched(gate: Gate) {
+    init_settings(gate);
+    // SAFETY: Static branches can be changed, and this is the first change of this one.
+    unsafe { slaunch_efi_close() };
+}
+
+/// Whether there are no runtime services at all, which is to be known before they are set up.
+#[no_mangle]
+extern "C" fn slaunch_efi_off() -> bool {
+    setting::is_set() && settings().mode == Mode::Off
+}
+
+/// The mode that the call under way was prepared in, plus one; 0 if none was.
+static PREPARED: Atomic<u32> = Atomic::new(0);
+
+/// Before a call, in its thread: address space and FPU are as ever.
+#[no_mangle]
+extern "C" fn __slaunch_efi_enter() {
+    let sleeps = memmap::may_sleep();
+    let mode = settings().mode;
+    backend::of(mode).prepare(sleeps);
+    PREPARED.store(prepared(mode, sleeps), Relaxed);
+}
+
+/// After a call, in its thread: address space and FPU are as ever again.
+#[no_mangle]
+extern "C" fn __slaunch_efi_leave() {
+    let mark = PREPARED.xchg(0, Relaxed);
+    for mode in Mode::ALL {
+        for sleeps in [false, true] {
+            if mark == prepared(mode, sleeps) {
+                backend::of(mode).finish(sleeps);
+            }
+        }
+    }
+    violation::settle();
+}
+
+fn prepared(mode: Mode, sleeps: bool) -> u32 {
+    1 | (mode as u32) << 2 | u32::from(sleeps) << 1
+}
+
+/// Kernel text was patched, at run time.
+#[no_mangle]
+extern "C" fn __slaunch_text_poked(address: *const c_void, size: usize) {
+    verify::poked(address.addr(), size);
+}
