@@ -38,6 +38,7 @@ needs() {
 		/usr/include/openssl/ssl.h    libssl-dev          kernel build
 		clang-$LLVM                   clang-$LLVM         compile the kernel
 		ld.lld-$LLVM                  lld-$LLVM           link the kernel
+		lld-link-$LLVM                lld-$LLVM           link UEFI programs for the tests
 		llvm-objcopy-$LLVM            llvm-$LLVM          link the kernel
 		/usr/lib/llvm-$LLVM/lib/libclang.so  libclang-$LLVM-dev  bindgen
 		qemu-img                      qemu-utils          disk images of the machine model

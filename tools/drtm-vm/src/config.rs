@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::disk::Loader;
 use crate::error::{Error, Result, Side};
 use crate::tpm::{Bank, TpmInterface, TpmVersion};
 
@@ -37,6 +38,8 @@ impl Default for Firmware {
 pub struct Config {
     /// Firmware.
     pub firmware: Firmware,
+    /// Boot from a disk with this loader on it; without one QEMU hands the kernel to the firmware.
+    pub loader: Option<Loader>,
     /// Kernel image, or a multiboot ELF with SeaBIOS.
     pub kernel: PathBuf,
     /// Initial RAM disk.
@@ -80,6 +83,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             firmware: Firmware::default(),
+            loader: None,
             kernel: PathBuf::new(),
             initrd: None,
             append: String::new(),

@@ -15,6 +15,7 @@ pub mod acpi;
 pub mod amd;
 pub mod config;
 pub mod console;
+pub mod disk;
 pub mod error;
 pub mod gdb;
 pub mod host;
@@ -33,6 +34,7 @@ pub mod wait;
 mod staging;
 
 pub use config::{Config, Firmware};
+pub use disk::Loader;
 pub use error::{Error, Result, Side};
 pub use machine::{Heard, Machine, Reached};
 pub use outcome::Outcome;

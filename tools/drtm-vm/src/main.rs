@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use drtm_vm::{
-    host, wait, Bank, Config, Fault, Firmware, Machine, Outcome, TpmInterface, TpmVersion,
+    host, wait, Bank, Config, Fault, Firmware, Loader, Machine, Outcome, TpmInterface, TpmVersion,
 };
 
 /// A machine model that drives QEMU and swtpm through a dynamic launch.
@@ -85,6 +85,15 @@ struct Boot {
     /// Use QEMU's BIOS instead of UEFI firmware (for multiboot payloads).
     #[arg(long)]
     bios: bool,
+    /// Boot from a disk with this UEFI program as its loader, such as out/firmware/loader.efi.
+    #[arg(long, value_name = "FILE")]
+    loader: Option<PathBuf>,
+    /// A driver that the loader starts before the kernel.
+    #[arg(long, value_name = "FILE", requires = "loader")]
+    driver: Option<PathBuf>,
+    /// The driver's options.
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "driver")]
+    driver_options: String,
     /// Print the console while the guest runs.
     #[arg(long)]
     verbose: bool,
@@ -133,6 +142,11 @@ fn banks(options: &Boot) -> anyhow::Result<Vec<Bank>> {
 fn boot(options: Boot) -> anyhow::Result<ExitCode> {
     let banks = banks(&options)?;
     let mut config = Config {
+        loader: options.loader.map(|program| Loader {
+            program,
+            driver: options.driver,
+            options: options.driver_options,
+        }),
         kernel: options.kernel,
         initrd: options.initrd,
         append: options.append,

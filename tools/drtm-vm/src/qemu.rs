@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::acpi;
 use crate::config::{Config, Firmware};
 use crate::console::Port;
+use crate::disk;
 use crate::error::{Blame, Error, Result, Side};
 use crate::gdb::Gdb;
 use crate::process::Process;
@@ -186,6 +187,25 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
         ));
     }
     tpm_arguments(command, config, places)?;
+    boot_arguments(command, config, places)?;
+    if places.incoming {
+        command.args(["-incoming", "defer"]);
+    }
+    command.args(&config.extra);
+    Ok(())
+}
+
+fn boot_arguments(command: &mut Command, config: &Config, places: &Places<'_>) -> Result<()> {
+    if let Some(loader) = &config.loader {
+        let path = places.dir.join("boot.img");
+        disk::write(config, loader, &path)?;
+        command.arg("-drive").arg(format!(
+            "if=none,id=boot,format=raw,readonly=on,file={}",
+            path.display()
+        ));
+        command.args(["-device", "virtio-blk-pci,drive=boot,bootindex=0"]);
+        return Ok(());
+    }
     command.arg("-kernel").arg(&config.kernel);
     if let Some(initrd) = &config.initrd {
         command.arg("-initrd").arg(initrd);
@@ -193,10 +213,6 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
     if !config.append.is_empty() {
         command.arg("-append").arg(&config.append);
     }
-    if places.incoming {
-        command.args(["-incoming", "defer"]);
-    }
-    command.args(&config.extra);
     Ok(())
 }
 

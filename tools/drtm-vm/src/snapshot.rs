@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A machine frozen at its launch instruction, from which many cases start.
+//! A machine frozen at its launch instruction, or where it waits for its console, from which many cases start.
 //!
 //! Guest memory stays in a file that every case maps privately, so that starting a case copies
 //! nothing; the rest of the machine, the TPM's state among it, is a QEMU migration stream. Only a
@@ -29,6 +29,8 @@ const MIGRATION: Duration = Duration::from_secs(60);
 pub struct Snapshot {
     config: Config,
     console: String,
+    /// Whether the guest was running: not at an instruction that it must not leave.
+    live: bool,
     dir: TempDir,
 }
 
@@ -44,17 +46,31 @@ impl Snapshot {
         config: &Config,
         prepare: impl FnOnce(&mut Machine) -> Result<()>,
     ) -> std::result::Result<Self, Outcome> {
+        Self::freeze(config, |machine| {
+            prepare(machine)?;
+            match machine.run_to_skinit(config.limit)? {
+                Reached::Skinit => Ok(()),
+                Reached::Ended(outcome) => Err(outcome),
+            }
+        })
+    }
+
+    /// A machine that is frozen where `run` has brought it: at its launch instruction, or, in any other
+    /// state, running. Then it should be waiting for its console. A guest that has mounted a share of the host's
+    /// cannot be frozen.
+    pub fn freeze(
+        config: &Config,
+        run: impl FnOnce(&mut Machine) -> std::result::Result<(), Outcome>,
+    ) -> std::result::Result<Self, Outcome> {
         let dir = host::directory(config.memory_mib << 20)?;
         let ram = dir.path().join("ram");
         let mut machine = Machine::build(config, Ram::Shared(ram), None)?;
-        prepare(&mut machine)?;
-        match machine.run_to_skinit(config.limit)? {
-            Reached::Skinit => {}
-            Reached::Ended(outcome) => return Err(outcome),
-        }
+        run(&mut machine)?;
+        let live = machine.qemu.gdb.running();
         let snapshot = Snapshot {
             config: config.clone(),
             console: machine.console(),
+            live,
             dir,
         };
         snapshot.save(&mut machine)?;
@@ -74,7 +90,11 @@ impl Snapshot {
     }
 
     fn save(&self, machine: &mut Machine) -> Result<()> {
-        park(machine)?;
+        if self.live {
+            pause(machine)?;
+        } else {
+            park(machine)?;
+        }
         let qmp = &mut machine.qemu.qmp;
         ignore_shared(qmp)?;
         let uri = format!("file:{}", self.state().display());
@@ -95,12 +115,12 @@ impl Snapshot {
         finish(qmp)
     }
 
-    /// Console output up to the launch instruction.
+    /// Console output so far.
     pub fn console(&self) -> &str {
         &self.console
     }
 
-    /// A new machine that stands at the launch instruction.
+    /// A new machine that stands where this one was frozen.
     pub fn case(&self) -> Result<Machine> {
         self.case_with(|_| ())
     }
@@ -128,7 +148,11 @@ impl Snapshot {
                 None => error,
             });
         }
-        activate(&mut machine)?;
+        if self.live {
+            run_a_moment(&mut machine)?;
+        } else {
+            on_the_spot(&mut machine, run_a_moment)?;
+        }
         // The variable store is open in QEMU by now; the directory may go.
         drop(dir);
         Ok(machine)
@@ -158,12 +182,19 @@ fn park(machine: &mut Machine) -> Result<()> {
 
 /// Makes a loaded machine take possession of its disks: QEMU does that at its own "cont" only, not
 /// when the debugger lets it run, and aborts when the flash is written to before.
-fn activate(machine: &mut Machine) -> Result<()> {
-    on_the_spot(machine, |machine| {
-        machine.qemu.qmp.command("cont", Value::Null)?;
-        machine.qemu.qmp.command("stop", Value::Null)?;
-        Ok(())
-    })
+fn run_a_moment(machine: &mut Machine) -> Result<()> {
+    machine.qemu.qmp.command("cont", Value::Null)?;
+    machine.qemu.qmp.command("stop", Value::Null)?;
+    Ok(())
+}
+
+/// Stops a running machine in a state that QEMU can load again.
+fn pause(machine: &mut Machine) -> Result<()> {
+    machine.qemu.qmp.command("stop", Value::Null)?;
+    match machine.qemu.gdb.wait_stop(Duration::from_secs(10))? {
+        Some(_) => Ok(()),
+        None => Err(Error::new(Side::Qemu, "QEMU does not stop when asked to")),
+    }
 }
 
 /// Lets the machine run for a moment, in `run`, with its boot processor held where it is.

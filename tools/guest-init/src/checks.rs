@@ -60,7 +60,7 @@ pub(crate) fn run(cmdline: &str, pcrs: Result<&Pcrs, &anyhow::Error>) -> Result<
     Ok(())
 }
 
-/// With a launch there are `eventlog` and `state`; without one, `state` alone.
+/// With a launch there are `efi`, `eventlog` and `state`; without one, `state` alone.
 fn files(launched: bool) -> Result<Outcome> {
     let mut names: Vec<String> = fs::read_dir(DIR)
         .context(DIR)?
@@ -68,7 +68,7 @@ fn files(launched: bool) -> Result<Outcome> {
         .collect::<Result<_>>()?;
     names.sort();
     let expected: &[&str] = if launched {
-        &["eventlog", "state"]
+        &["efi", "eventlog", "state"]
     } else {
         &["state"]
     };

@@ -8,16 +8,20 @@
 //! the only program in the initramfs, so that a launch needs no user space
 //! beyond what is built here.
 //!
-//! Two words on the kernel command line ask for other work: `job=NAME` runs a
+//! Words on the kernel command line ask for other work: `job=NAME` runs a
 //! program that the host shares (see [`job`], and [`suspend`] for what may follow),
-//! `extends=N` measures the TPM device (see [`extends`]).
+//! `extends=N` measures the TPM device (see [`extends`]), `efi-loop=N` calls of
+//! runtime services (see [`efi_loop`]), and `talk=1` makes it do what the host says
+//! (see [`talk`]).
 
 mod checks;
+mod efi_loop;
 mod extends;
 mod handover;
 mod job;
 mod ktap;
 mod suspend;
+mod talk;
 mod tpm;
 
 use std::fs;
@@ -87,6 +91,12 @@ fn run() -> Result<()> {
     }
     if let Some(count) = option(&cmdline, "extends") {
         return extends::run(&count);
+    }
+    if let Some(count) = option(&cmdline, "efi-loop") {
+        return efi_loop::run(&count);
+    }
+    if option(&cmdline, "talk").is_some() {
+        return talk::run();
     }
     let pcrs = tpm::read_all();
     checks::run(&cmdline, pcrs.as_ref())?;

@@ -20,7 +20,7 @@ use crate::amd::slb::Slb;
 use crate::config::Config;
 use crate::console::{launch_prompt, GuestFile};
 use crate::error::{Blame, Error, Result, Side};
-use crate::gdb::{Reg, SIGTRAP};
+use crate::gdb::{Reg, Stop, SIGTRAP};
 use crate::host;
 use crate::outcome::Outcome;
 use crate::qemu::{trace_path, Places, Qemu, Ram};
@@ -277,16 +277,22 @@ impl Machine {
                 Event::Ended(outcome) => return Ok(outcome),
                 Event::Nothing => {}
                 Event::Stopped(stop) => {
-                    if let Some(watch) = &mut self.watch {
-                        if let Some(milestone) = watch.stopped(&mut self.qemu, stop)? {
-                            self.mark(milestone);
-                            self.count(milestone)?;
-                        }
-                    }
+                    self.observe(stop)?;
                     self.qemu.gdb.resume()?;
                 }
             }
         }
+    }
+
+    /// What the watch over a launched machine makes of a stop.
+    fn observe(&mut self, stop: Stop) -> Result<()> {
+        if let Some(watch) = &mut self.watch {
+            if let Some(milestone) = watch.stopped(&mut self.qemu, stop)? {
+                self.mark(milestone);
+                self.count(milestone)?;
+            }
+        }
+        Ok(())
     }
 
     /// Boots, launches if the guest asks for it, and runs to the end.
@@ -371,5 +377,12 @@ impl Machine {
     /// The TPM emulator, if the machine has one.
     pub fn swtpm(&mut self) -> Option<&mut Swtpm> {
         self.swtpm.as_mut()
+    }
+
+    /// The firmware's variable store as it is now, for a machine that is to find it as this one
+    /// has left it.
+    pub fn variables(&self) -> Result<Vec<u8>> {
+        let path = self.dir.path().join("vars.fd");
+        std::fs::read(&path).blame(Side::Host, path.display())
     }
 }

@@ -83,6 +83,10 @@ impl Machine {
         while !done(self) {
             match self.turn(deadline)? {
                 Event::Ended(outcome) => return Ok(Some(outcome)),
+                Event::Stopped(stop) if self.watch.is_some() => {
+                    self.observe(stop)?;
+                    self.qemu.gdb.resume()?;
+                }
                 Event::Stopped(stop) => return Err(unexpected(stop)),
                 Event::Nothing => {}
             }
