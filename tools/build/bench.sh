@@ -3,10 +3,10 @@
 #
 # bench.sh: the numbers this project holds itself to (`make bench`): sizes of
 # the loader block and the early code, speed of the hash code against OpenSSL,
-# cost of a launch in instructions, speed and length of the TPM driver against
-# the C drivers. Fails when one is missed.
+# cost of a launch in instructions, of the EFI gate for a call, speed and length of
+# the TPM driver against the C drivers. Fails when one is missed.
 #
-# ONLY=sizes,hashes,launches,extends,lines limits it to some of these.
+# ONLY=sizes,hashes,launches,gate,extends,lines limits it to some of these.
 
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
@@ -19,6 +19,10 @@ HASH_RATIO=0.9
 # What a launch may cost beyond hashing, in percent of that, with the initrd below.
 REST_LIMIT=5
 INITRD_MIB=64
+# What the gate may cost a call of GetVariable: with the fast check so many instructions, with
+# the full one so many passes of its digests over the kernel's text and read-only data.
+GATE_FAST=3000
+GATE_FULL=1.15
 # Extends per second through the driver, against the C driver in the same run.
 EXTEND_RATIO=1.0
 MISSED=0
@@ -110,6 +114,76 @@ launches() {
 	rm -f "$BENCH/large.cpio"
 }
 
+# loop NAME READS OPTION...: read a variable so often in a machine with these options and this addition
+# to the kernel's command line ($APPEND); what init says of it is in $BENCH/NAME/serial.log.
+loop() {
+	local name=$1 reads=$2
+	shift 2
+	"$OUT/bin/drtm-vm" boot --kernel "$OUT/kernel/bzImage" --initrd "$OUT/guest/initramfs.cpio" --cpus 1 "$@" \
+		--append "console=ttyS0 quiet no_timer_check efi-loop=$reads $APPEND" \
+		--out "$BENCH/$name" > "$BENCH/$name.log" ||
+		die "the machine to be measured failed: $(tail -n 1 "$BENCH/$name.log")" \
+			"its console: $BENCH/$name/serial.log"
+}
+
+# A call of GetVariable without a launch and in the gate's modes, each in a machine that counts instructions
+# and in one that runs as fast as it can. The bare call is that of mode trust, of the same kernel after the
+# same launch: a call without one takes another number of instructions, for reasons outside of the gate.
+gate() {
+	local mode reads
+	BENCH=$CACHE/bench
+	rm -rf "$BENCH"
+	mkdir -p "$BENCH"
+	for mode in plain trust fast full; do
+		reads=1000
+		APPEND="slaunch=on,wait slaunch_efi=$mode"
+		case $mode in
+		plain) APPEND= ;;
+		fast) APPEND="slaunch=on,wait slaunch_efi=verify,fast" ;;
+		full) APPEND="slaunch=on,wait slaunch_efi=verify,full" reads=30 ;;
+		esac
+		loop "$mode-count" $reads --icount 0
+		loop "$mode-time" $reads
+	done
+	python3 - "$BENCH" $GATE_FAST $GATE_FULL <<-'END' || MISSED=1
+		import re, sys
+		bench, fast, full = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+		def read(name, unit):
+		    with open(f"{bench}/{name}/serial.log", errors="replace") as file:
+		        text = file.read()
+		    if "efi-loop: end" not in text:
+		        sys.exit(f"  {name}: init did not come to its end: {bench}/{name}/serial.log")
+		    found = {}
+		    for what, values in re.findall(r"efi-loop: (\w+): (.*)", text):
+		        values = dict(word.split("=") for word in values.split())
+		        found[what] = int(values[unit]), int(values["mean_" + unit])
+		    return found
+		def judge(text, value, limit, form):
+		    good = value <= limit
+		    print(f"  {text:44} {value:10{form}}   at most {limit}  " + ("ok" if good else "MISSED"))
+		    return good
+		modes = ("plain", "trust", "fast", "full")
+		names = {"plain": "no launch", "trust": "trust", "fast": "verify,fast", "full": "verify,full"}
+		good = True
+		for kind, unit, what in (("count", "ticks", "instructions"), ("time", "ns", "ns")):
+		    runs = {mode: read(f"{mode}-{kind}", unit) for mode in modes}
+		    calls = {mode: run["GetVariable"] for mode, run in runs.items()}
+		    for mode in modes:
+		        median, mean = calls[mode]
+		        print(f"  {names[mode]:12} {median:11,} {what} (mean {mean:,}), "
+		              f"{median - calls['trust'][0]:+,} to the bare call")
+		    if "pass" not in runs["full"]:
+		        sys.exit("  there is no way to have a pass done: SECURE_LAUNCH_STRESS")
+		    one = runs["full"]["pass"][0]
+		    print(f"  one pass     {one:11,} {what}")
+		    if kind == "count":
+		        good &= judge("verify,fast over the bare call", calls["fast"][0] - calls["trust"][0], fast, "d")
+		    good &= judge(f"verify,full over the bare call, passes ({what})",
+		                  (calls["full"][0] - calls["trust"][0]) / one, full, ".3f")
+		sys.exit(not good)
+	END
+}
+
 extends() {
 	local log=$CACHE/log/extend-bench.log
 	"$CARGO" build --release --locked --quiet -p extend-bench \
@@ -158,6 +232,7 @@ main() {
 	part sizes "Sizes, in bytes" sizes
 	part hashes "Hash code of loader block and early kernel on this machine" hashes
 	part launches "A launch, from SKINIT to startup_64, in guest instructions" launches
+	part gate "The EFI gate: one call of GetVariable, median" gate
 	part extends "PCR extends per second through /dev/tpm0, best turns, median of 5 rounds" extends
 	part lines "Lines of the TPM driver, against tpm_tis_core.c, tpm_tis.c and tpm_crb.c" lines
 	[ $MISSED = 0 ] || die "a number was missed"

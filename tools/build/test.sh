@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # test.sh: all tests (`make test`): the build scripts, style, the cores and
-# tools on the host, launches of the built kernel in the machine model, and the
-# TPM driver in a guest, beside the C drivers.
+# tools on the host, launches of the built kernel in the machine model, the
+# TPM driver in a guest, beside the C drivers, and the EFI gate.
 #
-# ONLY=scripts,style,host,launch,guest limits it to some of these. All output is in
+# ONLY=scripts,style,host,launch,guest,gate limits it to some of these. All output is in
 # $CACHE/log/test-*.log; a summary closes the run, its last line counts all tests.
 
 set -eu -o pipefail
@@ -62,7 +62,7 @@ cargo_test() {
 }
 
 # Everything in the workspace but what needs a kernel: launch-check's integration
-# tests "launch" and "guest". With overflow checks and debug assertions, which
+# tests "launch", "guest" and "gate". With overflow checks and debug assertions, which
 # the code of the kernel does not have on its own.
 host() {
 	cargo_test checked --workspace --exclude launch-check &&
@@ -78,6 +78,10 @@ guest() {
 	SLAUNCH_OUT=$OUT cargo_test release -p launch-check --test guest
 }
 
+gate() {
+	SLAUNCH_OUT=$OUT cargo_test release -p launch-check --test gate
+}
+
 main() {
 	mkdir -p "$CACHE/log"
 	# One build at a time: in the cache shared by all checkouts.
@@ -86,6 +90,7 @@ main() {
 	group host "cores and tools on this machine" host
 	group launch "launches in the machine model" launch
 	group guest "the TPM driver in a guest" guest
+	group gate "EFI runtime services behind the gate" gate
 	echo
 	printf '%s' "$SUMMARY"
 	say TIME "$(elapsed $SECONDS)"

@@ -4,6 +4,7 @@
 
 pub mod bzimage;
 pub mod digest;
+pub mod gate;
 pub mod initramfs;
 pub mod log;
 pub mod verdict;

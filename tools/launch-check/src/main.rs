@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use launch_check::log::Log;
 use launch_check::verdict::{check_inputs, check_replay, Inputs, Pcrs, Verdict};
 use launch_check::{bzimage, digest::Alg, initramfs};
+use slaunch_core::gate::Mode;
 
 /// Checks a dynamic launch against the files that were booted.
 #[derive(Parser)]
@@ -51,6 +52,9 @@ enum Command {
         /// The initrd that was booted
         #[arg(long)]
         initrd: Option<PathBuf>,
+        /// The mode of the EFI gate that the kernel was configured with: off, verify or trust
+        #[arg(long, default_value = "verify", value_parser = mode)]
+        gate: Mode,
     },
 }
 
@@ -58,7 +62,11 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| path.display().to_string())
 }
 
-fn verdict(dir: &Path, kernel: &Path, initrd: Option<&Path>) -> Result<bool> {
+fn mode(name: &str) -> Result<Mode> {
+    Mode::from_name(name.as_bytes()).context("no mode of the gate")
+}
+
+fn verdict(dir: &Path, kernel: &Path, initrd: Option<&Path>, gate: Mode) -> Result<bool> {
     let missing = "the guest handed nothing over: look at serial.log beside it";
     let log = Log::parse(&read(&dir.join("eventlog.bin")).context(missing)?)?;
     let pcrs: Pcrs = serde_json::from_slice(&read(&dir.join("pcrs.json")).context(missing)?)
@@ -67,6 +75,7 @@ fn verdict(dir: &Path, kernel: &Path, initrd: Option<&Path>) -> Result<bool> {
         kernel: read(kernel)?,
         initrd: initrd.map(read).transpose()?,
         cmdline: String::from_utf8(read(&dir.join("cmdline.txt"))?).context("cmdline.txt")?,
+        gate,
     };
     println!("{log}");
     let mut findings = check_replay(&log, &pcrs);
@@ -107,7 +116,8 @@ fn run() -> Result<bool> {
             dir,
             kernel,
             initrd,
-        } => verdict(&dir, &kernel, initrd.as_deref()),
+            gate,
+        } => verdict(&dir, &kernel, initrd.as_deref(), gate),
     }
 }
 

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{ensure, Context, Result};
+use slaunch_core::gate::Mode;
 
 use crate::bzimage;
+use crate::gate;
 use crate::log::Log;
 
 /// PCR values by bank and number, as the guest read them from its TPM.
@@ -56,6 +58,8 @@ pub struct Inputs {
     pub kernel: Vec<u8>,
     pub initrd: Option<Vec<u8>>,
     pub cmdline: String,
+    /// The mode of the EFI gate that the kernel was configured with.
+    pub gate: Mode,
 }
 
 impl Inputs {
@@ -107,7 +111,8 @@ pub fn check_replay(log: &Log, pcrs: &Pcrs) -> Vec<Finding> {
     findings
 }
 
-/// Compares the digests in the log with digests computed from the files.
+/// Compares the digests in the log with digests computed from the files, and the settings of the EFI gate with
+/// the command line.
 pub fn check_inputs(log: &Log, inputs: &Inputs) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for (label, bytes) in inputs.events()? {
@@ -130,6 +135,12 @@ pub fn check_inputs(log: &Log, inputs: &Inputs) -> Result<Vec<Finding>> {
             problem: check().err().map(|e| format!("{e:#}")),
         });
     }
+    let expected = gate::expected(&inputs.cmdline, inputs.gate);
+    let result = gate::check(log, &inputs.cmdline, inputs.gate);
+    findings.push(Finding {
+        what: format!("\"{expected}\" is what the command line says, in every bank"),
+        problem: result.err().map(|e| format!("{e:#}")),
+    });
     Ok(findings)
 }
 

@@ -27,7 +27,7 @@ impl Kernel {
 }
 
 /// QEMU's arguments for a directory that the guest sees, read-only, at `/tag`.
-fn share(tag: &str, dir: &Path) -> [String; 4] {
+pub fn share(tag: &str, dir: &Path) -> [String; 4] {
     let path = std::fs::canonicalize(dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
     let path = path.display().to_string().replace(',', ",,");
     [

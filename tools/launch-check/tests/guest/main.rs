@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The TPM driver in a booted guest: what the kernel's own tests, tpm2-tools
-//! and sysfs show of it, with the project's driver and with the C drivers.
+//! and sysfs show of it, with the project's driver and with the C drivers. And the files
+//! of the EFI gate, which need programs of the host too.
 //!
 //! The kernels and the guest are those of `make kernel kernel-c-tpm tools`, found
 //! below `out/` at the top of the tree, or where SLAUNCH_OUT says.
@@ -11,6 +12,7 @@
 #[path = "../launch/common.rs"]
 mod common;
 mod faults;
+mod files;
 mod interrupts;
 mod machine;
 mod suite;

@@ -7,6 +7,7 @@ use std::process::Command;
 use drtm_vm::{Bank, Config, TpmVersion};
 use launch_check::log::Log;
 use launch_check::verdict::{check_inputs, Inputs, Verdict};
+use slaunch_core::gate::Mode;
 
 use crate::common::{self, config, initrd, kernel, Run, LAUNCH};
 
@@ -82,6 +83,7 @@ fn launch_of(config: &Config) {
         kernel: std::fs::read(kernel()).unwrap(),
         initrd: Some(std::fs::read(initrd()).unwrap()),
         cmdline: run.text("cmdline.txt"),
+        gate: Mode::Verify,
     };
     assert!(inputs.cmdline.starts_with(LAUNCH), "{}", inputs.cmdline);
     let verdict = Verdict(check_inputs(&log, &inputs).unwrap());

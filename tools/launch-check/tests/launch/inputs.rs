@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use drtm_vm::Machine;
+use drtm_vm::{Machine, Snapshot};
 use launch_check::bzimage;
 use launch_check::log::Log;
 use launch_check::verdict::{COMMAND_LINE, INITRD, KERNEL, SLB};
@@ -13,9 +13,8 @@ use crate::common::{kernel, Run, Slot, LIMIT};
 use crate::hostile::snapshot;
 use crate::tables::{zero_page, Slrt, ZeroPage};
 
-/// Launches from the snapshot after `change`; the machine must work all the same.
-fn launch(change: impl FnOnce(&mut Machine)) -> (Run, Log) {
-    let snapshot = snapshot();
+/// Launches from `snapshot` after `change`; the machine must work all the same.
+pub fn launch(snapshot: &Snapshot, change: impl FnOnce(&mut Machine)) -> (Run, Log) {
     let _slot = Slot::take();
     let mut machine = snapshot.case().expect("case from the snapshot");
     change(&mut machine);
@@ -31,22 +30,25 @@ fn launch(change: impl FnOnce(&mut Machine)) -> (Run, Log) {
 /// The launch without any change.
 fn unchanged() -> &'static (Run, Log) {
     static BASE: OnceLock<(Run, Log)> = OnceLock::new();
-    BASE.get_or_init(|| launch(|_| ()))
+    BASE.get_or_init(|| launch(snapshot(), |_| ()))
+}
+
+/// The labels of the events in which two launches differ, and the PCRs.
+pub fn differences(before: &(Run, Log), after: &(Run, Log)) -> (Vec<String>, Vec<u32>) {
+    let labels = before.1.changed(&after.1).unwrap();
+    let differs = |pcr: &u32| before.0.pcr("sha256", *pcr) != after.0.pcr("sha256", *pcr);
+    (labels, [17, 18].into_iter().filter(differs).collect())
 }
 
 /// A change must show in the events `labels` and in the PCRs `pcrs`, nowhere else.
 fn shows_in(labels: &[&str], pcrs: &[u32], change: impl FnOnce(&mut Machine)) {
-    let (base, base_log) = unchanged();
-    let (run, log) = launch(change);
-    assert_eq!(base_log.changed(&log).unwrap(), labels);
-    for pcr in [17, 18] {
-        let same = base.pcr("sha256", pcr) == run.pcr("sha256", pcr);
-        assert_eq!(same, !pcrs.contains(&pcr), "PCR {pcr}");
-    }
+    let changed = launch(snapshot(), change);
+    let labels = labels.iter().map(|label| label.to_string()).collect();
+    assert_eq!(differences(unchanged(), &changed), (labels, pcrs.to_vec()));
 }
 
 /// Flips a bit of the byte at `address`.
-fn flip(machine: &mut Machine, address: u64) {
+pub fn flip(machine: &mut Machine, address: u64) {
     let byte = machine.read(address, 1).unwrap()[0];
     machine.write(address, &[byte ^ 0x20]).unwrap();
 }

@@ -7,6 +7,7 @@
 
 mod boots;
 mod common;
+mod gate;
 mod hostile;
 mod inputs;
 mod stability;

@@ -23,7 +23,20 @@ fn placement(run: &Run) -> u64 {
 
 #[test]
 fn five_launches_give_the_same_values() {
-    let runs: Vec<_> = (0..5).map(|_| launch(&config())).collect();
+    five_launches(&config());
+}
+
+/// The firmware too, where it is measured.
+#[test]
+fn five_launches_that_trust_the_firmware_give_the_same_values() {
+    five_launches(&Config {
+        append: format!("{} slaunch_efi=trust", crate::common::LAUNCH),
+        ..config()
+    });
+}
+
+fn five_launches(config: &Config) {
+    let runs: Vec<_> = (0..5).map(|_| launch(config)).collect();
     for (run, log) in &runs[1..] {
         let (first, first_log) = &runs[0];
         assert_eq!(first_log.changed(log).unwrap(), Vec::<String>::new());

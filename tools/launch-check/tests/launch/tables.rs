@@ -154,6 +154,31 @@ pub mod zero_page {
     pub const SETUP_DATA: u64 = 0x250;
 }
 
+/// Types and attributes of ranges in the EFI memory map.
+pub mod kind {
+    pub const RUNTIME_CODE: u32 = 5;
+    pub const RUNTIME_DATA: u32 = 6;
+    pub const CONVENTIONAL: u32 = 7;
+    pub const RUNTIME: u64 = 1 << 63;
+}
+
+/// A range of the EFI memory map.
+#[derive(Clone, Copy, Debug)]
+pub struct UefiRange {
+    pub kind: u32,
+    pub base: u64,
+    pub pages: u64,
+    pub attributes: u64,
+}
+
+impl UefiRange {
+    /// Code or data that stays in use by runtime services.
+    pub fn is_runtime(&self) -> bool {
+        [kind::RUNTIME_CODE, kind::RUNTIME_DATA].contains(&self.kind)
+            && self.attributes & kind::RUNTIME != 0
+    }
+}
+
 /// The boot parameters in guest memory.
 pub struct ZeroPage<'a> {
     machine: &'a mut Machine,
@@ -186,22 +211,42 @@ impl<'a> ZeroPage<'a> {
         self.set(high, &bytes[4..]);
     }
 
-    /// The first page-aligned piece of free RAM of at least `size` bytes above 1 MiB.
-    pub fn free_ram(&mut self, size: u64) -> u64 {
-        const CONVENTIONAL: u32 = 7;
+    /// The EFI memory map: where it is, and its ranges in their order.
+    pub fn map(&mut self) -> (u64, Vec<UefiRange>) {
         let map = self.split(zero_page::EFI_MEMMAP, zero_page::EFI_MEMMAP_HI);
         let length = self.u32(zero_page::EFI_MEMMAP_SIZE) as usize;
         let step = self.u32(zero_page::EFI_DESC_SIZE) as usize;
         let bytes = self.machine.read(map, length).unwrap();
-        bytes
-            .chunks_exact(step)
-            .find(|d| {
-                u32_at(d, 0) == CONVENTIONAL
-                    && u64_at(d, 8) >= 1 << 20
-                    && u64_at(d, 24) * 4096 >= size
-            })
-            .map(|d| u64_at(d, 8))
-            .expect("free RAM")
+        let range = |d: &[u8]| UefiRange {
+            kind: u32_at(d, 0),
+            base: u64_at(d, 8),
+            pages: u64_at(d, 24),
+            attributes: u64_at(d, 32),
+        };
+        (map, bytes.chunks_exact(step).map(range).collect())
+    }
+
+    /// Changes a range of the EFI memory map.
+    pub fn set_range(&mut self, index: usize, range: &UefiRange) {
+        let step = u64::from(self.u32(zero_page::EFI_DESC_SIZE));
+        let at = self.map().0 + index as u64 * step;
+        for (offset, bytes) in [
+            (0, &range.kind.to_le_bytes()[..]),
+            (8, &range.base.to_le_bytes()),
+            (24, &range.pages.to_le_bytes()),
+            (32, &range.attributes.to_le_bytes()),
+        ] {
+            self.machine.write(at + offset, bytes).unwrap();
+        }
+    }
+
+    /// The first page-aligned piece of free RAM of at least `size` bytes above 1 MiB.
+    pub fn free_ram(&mut self, size: u64) -> u64 {
+        let fits = |range: &UefiRange| {
+            range.kind == kind::CONVENTIONAL && range.base >= 1 << 20 && range.pages * 4096 >= size
+        };
+        let (_, ranges) = self.map();
+        ranges.into_iter().find(fits).expect("free RAM").base
     }
 
     pub fn machine(&mut self) -> &mut Machine {

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Firmware that misbehaves after a launch.
+//!
+//! Each case starts from one launched machine frozen where its guest waits for a command. Reading a variable
+//! makes the firmware do what the variable's name says. Then the call must have failed, the violation be
+//! on record under the right name, the log lead to the value that PCR 18 has, firmware not be called any more,
+//! and every processor work.
+
+use std::sync::OnceLock;
+
+use drtm_vm::{Bank, Config, Machine, Outcome, Snapshot};
+use launch_check::log::Log;
+use launch_check::verdict::{check_replay, Verdict};
+use sha2::{Digest, Sha256};
+
+use crate::common::{Run, Slot, LAUNCH};
+use crate::talk::{config, frozen, Guest};
+
+/// The settings that cases are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settings {
+    /// Everything is compared after each call; a violation ends runtime services.
+    Full,
+    /// Digests are compared now and then only.
+    Fast,
+    /// A violation ends the machine.
+    Panic,
+    /// Firmware is trusted.
+    Trust,
+    /// No launch, and so no gate.
+    Plain,
+}
+
+impl Settings {
+    fn config(self) -> Config {
+        let option = match self {
+            Self::Full => "slaunch_efi=verify,disable,full",
+            Self::Fast => "slaunch_efi=verify,disable,fast",
+            Self::Panic => "slaunch_efi=verify,panic,full panic=-1",
+            Self::Trust => "slaunch_efi=trust",
+            Self::Plain => return config("console=ttyS0"),
+        };
+        config(&format!("{LAUNCH} {option}"))
+    }
+}
+
+/// The machine that the cases with these settings start from.
+fn snapshot(settings: Settings) -> &'static Snapshot {
+    static SNAPSHOTS: [OnceLock<Snapshot>; 5] = [const { OnceLock::new() }; 5];
+    SNAPSHOTS[settings as usize].get_or_init(|| {
+        let _slot = Slot::take();
+        frozen(&settings.config())
+    })
+}
+
+/// The name of each deviation in the text of a violation.
+fn names(text: &str) -> Vec<&str> {
+    let deviations = text
+        .split_once(": violation in ")
+        .and_then(|(_, rest)| rest.split_once(": "))
+        .map_or("", |(_, deviations)| deviations);
+    deviations
+        .split("; ")
+        .map(|deviation| match deviation.split_once(" 0x") {
+            Some((name, _)) => name,
+            None => deviation,
+        })
+        .collect()
+}
+
+/// A violation is on record as it must be, nothing is called any more, and the machine works.
+fn aftermath(mut guest: Guest, service: &str, expected: &[&str]) {
+    let text = guest.gate("last");
+    println!("{text}");
+    let head = format!("EFI gate: violation in {service}: ");
+    assert!(text.starts_with(&head), "{text}");
+    let names = names(&text);
+    // That a page was written through its mapping is said besides.
+    let (written, names): (Vec<&str>, Vec<&str>) = names.into_iter().partition(|name| {
+        name.contains("page table of") && !expected.iter().any(|e| name.starts_with(e))
+    });
+    println!("also: {written:?}");
+    let same = names.len() == expected.len()
+        && names
+            .iter()
+            .zip(expected)
+            .all(|(name, expected)| name.starts_with(expected));
+    assert!(same, "{names:?} instead of {expected:?}: {text}");
+    assert_eq!(guest.gate("violations"), "1");
+    for command in ["read A00-nothing", "write arm-reset 00"] {
+        let answer = guest.ask(command);
+        assert!(answer.starts_with("error "), "{command}: {answer}");
+    }
+    assert_eq!(guest.gate("violations"), "1");
+    assert_eq!(guest.must("cpus"), "0 1");
+    on_record(&guest.end(), &text);
+}
+
+/// The violation is the last event in the log, and the log leads to the PCRs.
+fn on_record(run: &Run, text: &str) {
+    assert!(
+        matches!(run.outcome, Outcome::PoweredOff),
+        "{}\n{}",
+        run.outcome.summary(),
+        run.tail()
+    );
+    let log = Log::parse(run.must("eventlog.bin")).expect("event log");
+    let verdict = Verdict(check_replay(&log, &run.pcrs()));
+    assert!(verdict.good(), "{verdict}\n{log}");
+    let last = log.events.last().expect("an event");
+    assert_eq!((last.pcr, last.label()), (18, text.to_owned()), "{log}");
+    assert!(run.console.contains(text), "{}", run.tail());
+}
+
+/// A read that makes the firmware do `behaviour` fails, and the names of what it did are `expected`.
+fn detected(settings: Settings, behaviour: &str, expected: &[&str]) {
+    let snapshot = snapshot(settings);
+    let _slot = Slot::take();
+    let mut guest = Guest::of(snapshot);
+    let answer = guest.ask(&format!("read {behaviour}"));
+    println!("{behaviour}: {answer}");
+    assert!(answer.starts_with("error "), "{behaviour}: {answer}");
+    aftermath(guest, "GetVariable", expected);
+}
+
+/// What no comparison can find, or firmware may do, is no violation: the gate says nothing, and goes on.
+fn not_detected(settings: Settings, behaviour: &str) {
+    let snapshot = snapshot(settings);
+    let _slot = Slot::take();
+    let mut guest = Guest::of(snapshot);
+    guest.must(&format!("read {behaviour}"));
+    guest.must("read A00-nothing");
+    assert_eq!(guest.gate("violations"), "0");
+    assert_eq!(guest.must("cpus"), "0 1");
+}
+
+/// The machine ends by a panic, after the violation was extended.
+fn panics(behaviour: &str, expected: &str) {
+    let snapshot = snapshot(Settings::Panic);
+    let _slot = Slot::take();
+    let mut guest = Guest::of(snapshot);
+    let before = pcr_18(&mut guest);
+    let outcome = match guest.try_ask(&format!("read {behaviour}")) {
+        Ok(answer) => panic!("{answer}\n{}", guest.machine.console()),
+        Err(outcome) => outcome,
+    };
+    let console = guest.machine.console();
+    assert!(
+        matches!(outcome, Outcome::Reset { .. }),
+        "{}\n{console}",
+        outcome.summary()
+    );
+    let text = console
+        .lines()
+        .find_map(|line| line.split_once("slaunch: EFI gate: ").map(|(_, text)| text))
+        .map(|text| format!("EFI gate: {text}"))
+        .unwrap_or_else(|| panic!("no violation:\n{console}"));
+    assert!(
+        names(&text).iter().any(|name| name.starts_with(expected)),
+        "{text}"
+    );
+    let panic = console
+        .find("Kernel panic - not syncing: slaunch: EFI runtime services violated the kernel");
+    assert!(panic > console.find(&text), "{console}");
+    let after = extended(&before, &text);
+    assert_eq!(
+        value_of_18(&mut guest.machine),
+        after,
+        "PCR 18 without \"{text}\""
+    );
+}
+
+/// PCR 18 as the guest reads it.
+fn pcr_18(guest: &mut Guest) -> Vec<u8> {
+    let text = guest.must("cat /sys/class/tpm/tpm0/pcr-sha256/18");
+    let digits = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.map(byte).collect()
+}
+
+/// PCR 18 as a stopped machine's TPM has it.
+fn value_of_18(machine: &mut Machine) -> Vec<u8> {
+    machine.read_pcr(Bank::Sha256, 18).expect("PCR 18")
+}
+
+/// What becomes of a PCR by an event with this text.
+fn extended(before: &[u8], text: &str) -> Vec<u8> {
+    let event = Sha256::digest(text);
+    Sha256::new()
+        .chain_update(before)
+        .chain_update(event)
+        .finalize()
+        .to_vec()
+}
+
+macro_rules! cases {
+    ($module:ident $settings:ident: $($name:ident $behaviour:literal $expected:expr;)*) => {
+        mod $module {
+            use super::*;
+            $(
+                #[test]
+                fn $name() {
+                    detected(Settings::$settings, $behaviour, &$expected);
+                }
+            )*
+        }
+    };
+}
+
+cases! {
+    full Full:
+    cr0_wp "A01-cr0-wp" ["CR0"];
+    cr4_smep "A02-cr4-smep" ["CR4"];
+    cr4_smap "A03-cr4-smap" ["CR4"];
+    cr4_umip "A04-cr4-umip" ["CR4"];
+    cr8 "A05-cr8" ["CR8"];
+    xcr0 "A06-xcr0" ["XCR0"];
+    efer_sce "A07-efer-sce" ["EFER"];
+    efer_svme "A08-efer-svme" ["EFER"];
+    cr3_copy "A09-cr3-copy" ["CR3"];
+    cr4_tsd "A10-cr4-tsd" ["CR4"];
+
+    lstar "B01-lstar" ["LSTAR"];
+    star "B02-star" ["STAR"];
+    cstar "B03-cstar" ["CSTAR"];
+    sfmask "B04-sfmask" ["SFMASK"];
+    sysenter_cs "B05-sysenter-cs" ["SYSENTER_CS"];
+    sysenter_esp "B06-sysenter-esp" ["SYSENTER_ESP"];
+    sysenter_eip "B07-sysenter-eip" ["SYSENTER_EIP"];
+    pat "B08-pat" ["PAT"];
+    mtrr_def_type "B09-mtrr-def-type" ["MTRR_DEF_TYPE"];
+    mtrr_base "B10-mtrr-base" ["MTRR_BASE[7]"];
+    mtrr_mask "B11-mtrr-mask" ["MTRR_MASK[7]"];
+    mtrr_fix "B12-mtrr-fix" ["MTRR_FIX["];
+    fs_base "B14-fs-base" ["FS_BASE"];
+    gs_base "B15-gs-base" ["GS_BASE"];
+    kernel_gs_base "B16-kernel-gs-base" ["KERNEL_GS_BASE"];
+    tsc_aux "B17-tsc-aux" ["TSC_AUX"];
+    vm_hsave_pa "B20-vm-hsave-pa" ["VM_HSAVE_PA"];
+
+    lidt "C01-lidt" ["IDTR"];
+    lgdt "C02-lgdt" ["GDTR"];
+    idt_entry "C03-idt-entry" ["IDT[31]"];
+    gdt_entry "C04-gdt-entry" ["GDT[1]"];
+    tss_ist "C05-tss-ist" ["TSS"];
+    ds "C06-ds" ["DS"];
+    dr7 "C07-dr7" ["DR0", "DR7"];
+    dr0 "C08-dr0" ["DR0"];
+
+    direction_flag "D01-df" ["RFLAGS"];
+    alignment_flag "D02-ac" ["RFLAGS"];
+    nested_flag "D03-nt" ["RFLAGS"];
+    io_privilege "D04-iopl" ["RFLAGS"];
+    interrupt_flag "D05-if" ["RFLAGS"];
+    rbx "D06-rbx" ["RBX"];
+    rbp "D07-rbp" ["RBP"];
+    rsi "D08-rsi" ["RSI"];
+    rdi "D09-rdi" ["RDI"];
+    rsp "D10-rsp" ["RSP"];
+    r12 "D12-r12" ["R12"];
+    r13 "D13-r13" ["R13"];
+    r14 "D14-r14" ["R14"];
+    r15 "D15-r15" ["R15"];
+    stack "D16-stack" ["stack canary"];
+
+    page_fault_read "E01-pf-read" ["#PF"];
+    page_fault_write "E02-pf-write" ["#PF"];
+    page_fault_execute "E03-pf-execute" ["#PF"];
+    general_protection "E04-gp" ["#GP"];
+    divide_error "E05-de" ["#DE"];
+    undefined "E06-ud" ["#UD"];
+    // A #SS on processors; QEMU knows none by an address.
+    stack_segment "E07-ss" ["#GP"];
+    boot_services "E08-boot-services" ["#PF"];
+    breakpoint "E09-bp" ["#BP"];
+    endless "E10-loop" ["time limit"];
+    endless_interruptible "E11-loop-sti" ["time limit"];
+    endless_masked "E12-loop-cli" ["time limit"];
+    halted "E13-hlt-cli" ["time limit"];
+    undefined_backwards "E14-df-then-ud" ["#UD"];
+
+    overrun "F01-overrun" ["output buffer"];
+    larger "F02-size" ["data size"];
+    largest "F03-size-wrap" ["data size"];
+    overrun_byte "F04-overrun-byte" ["output buffer"];
+
+    text "H01-text" ["kernel text"];
+    text_alias "H02-text-alias" ["kernel text"];
+    read_only_data "H04-rodata" ["read-only data"];
+    entry_of_text "H05-pte-text" ["page table of kernel text"];
+    entry_of_read_only_data "H06-pte-rodata" ["page table of "];
+    entry_of_idt "H07-pte-idt" ["page table of "];
+    entry_of_efi_data "H08-pte-efi" ["EFI page table"];
+    entry_of_efi_code "H09-pte-efi-code" ["EFI page table"];
+    own_code "H10-own-code" ["firmware code"];
+    firmware_code "H11-firmware-code" ["firmware code"];
+    entry_of_text_alias "H13-pte-text-alias" ["page table of "];
+}
+
+cases! {
+    fast Fast:
+    cr0_wp "A01-cr0-wp" ["CR0"];
+    cr4_smep "A02-cr4-smep" ["CR4"];
+    efer_sce "A07-efer-sce" ["EFER"];
+    lstar "B01-lstar" ["LSTAR"];
+    pat "B08-pat" ["PAT"];
+    gs_base "B15-gs-base" ["GS_BASE"];
+    idt_entry "C03-idt-entry" ["IDT[31]"];
+    gdt_entry "C04-gdt-entry" ["GDT[1]"];
+    tss_ist "C05-tss-ist" ["TSS"];
+    dr7 "C07-dr7" ["DR0", "DR7"];
+    direction_flag "D01-df" ["RFLAGS"];
+    rbx "D06-rbx" ["RBX"];
+    page_fault "E01-pf-read" ["#PF"];
+    endless_masked "E12-loop-cli" ["time limit"];
+    overrun "F01-overrun" ["output buffer"];
+    entry_of_text "H05-pte-text" ["page table of kernel text"];
+    entry_of_efi_data "H08-pte-efi" ["page table of EFI page tables"];
+}
+
+mod panic {
+    use super::*;
+
+    #[test]
+    fn cr0_wp() {
+        panics("A01-cr0-wp", "CR0");
+    }
+
+    #[test]
+    fn lstar() {
+        panics("B01-lstar", "LSTAR");
+    }
+
+    #[test]
+    fn text() {
+        panics("H01-text", "kernel text");
+    }
+
+    #[test]
+    fn page_fault() {
+        panics("E01-pf-read", "#PF");
+    }
+
+    #[test]
+    fn endless_masked() {
+        panics("E12-loop-cli", "time limit");
+    }
+}
+
+/// Writing misbehaves too.
+#[test]
+fn set_variable() {
+    let snapshot = snapshot(Settings::Full);
+    let _slot = Slot::take();
+    let mut guest = Guest::of(snapshot);
+    let answer = guest.ask("write S01-cr0-wp 00");
+    assert!(answer.starts_with("error "), "{answer}");
+    aftermath(guest, "SetVariable", &["CR0"]);
+}
+
+/// Firmware that does nothing but what it is asked for.
+#[test]
+fn well_behaved() {
+    not_detected(Settings::Full, "A00-nothing");
+}
+
+/// The limits of a comparison, which the documentation names: what was put back, and what may change.
+/// What is back as it was has still been written, and the page table says so.
+#[test]
+fn text_changed_and_back() {
+    for settings in [Settings::Full, Settings::Fast] {
+        detected(
+            settings,
+            "H03-text-and-back",
+            &["page table of kernel text"],
+        );
+    }
+}
+
+#[test]
+fn changes_that_cannot_be_seen() {
+    not_detected(Settings::Full, "H12-data");
+}
+
+/// Trusted firmware does as it likes.
+#[test]
+fn trusted() {
+    let snapshot = snapshot(Settings::Trust);
+    let _slot = Slot::take();
+    let mut guest = Guest::of(snapshot);
+    guest.must("read B08-pat");
+    real(&mut guest, "B08-pat");
+    assert_eq!(guest.gate("violations"), "0");
+}
+
+/// In what the driver read back the last change is there.
+fn real(guest: &mut Guest, behaviour: &str) {
+    let evidence = guest.numbers("Q02-evidence");
+    assert_ne!(evidence[0], evidence[1], "{behaviour}: {evidence:x?}");
+    println!(
+        "{behaviour}: {:#x} -> {:#x} at {:#x}",
+        evidence[0], evidence[1], evidence[2]
+    );
+}
+
+/// Without a gate each of these changes happens, and nothing says so. Those are left out that a kernel
+/// does not survive.
+#[test]
+fn real_without_a_gate() {
+    // Those of one line in one machine.
+    const SURVIVED: &[&str] = &[
+        "A01-cr0-wp A05-cr8 A08-efer-svme A10-cr4-tsd",
+        "A02-cr4-smep A03-cr4-smap A04-cr4-umip",
+        "B03-cstar B07-sysenter-eip B08-pat B10-mtrr-base B11-mtrr-mask B12-mtrr-fix",
+        "B09-mtrr-def-type B17-tsc-aux B20-vm-hsave-pa C08-dr0 C07-dr7",
+        "C03-idt-entry C04-gdt-entry C05-tss-ist C06-ds",
+        "H01-text H02-text-alias H04-rodata H12-data H10-own-code H11-firmware-code",
+        "H05-pte-text H06-pte-rodata H07-pte-idt H08-pte-efi H09-pte-efi-code H13-pte-text-alias",
+    ];
+    let snapshot = snapshot(Settings::Plain);
+    for behaviours in SURVIVED {
+        let _slot = Slot::take();
+        let mut guest = Guest::of(snapshot);
+        for behaviour in behaviours.split(' ') {
+            guest.must(&format!("read {behaviour}"));
+            real(&mut guest, behaviour);
+        }
+    }
+}
+
+/// Firmware that misbehaves while it is given virtual addresses, before there is a process.
+#[test]
+fn while_addresses_change() {
+    for (behaviour, expected) in [("A01-cr0-wp", "CR0"), ("B08-pat", "PAT")] {
+        let mut config = config(&format!("{LAUNCH} slaunch_efi=verify,disable,full"));
+        if let Some(loader) = &mut config.loader {
+            loader.options = format!("svam={behaviour}");
+        }
+        let _slot = Slot::take();
+        let mut guest = Guest::boot(&config);
+        let text = guest.gate("last");
+        let head = "EFI gate: violation in SetVirtualAddressMap: ";
+        assert!(text.starts_with(head), "{text}");
+        assert!(
+            names(&text).iter().any(|name| name.starts_with(expected)),
+            "{text}"
+        );
+        assert_eq!(guest.gate("violations"), "1");
+        assert_eq!(guest.must("cpus"), "0 1");
+        on_record(&guest.end(), &text);
+    }
+}
+
+/// Tries behaviours that are named in the environment, for whoever writes a new one.
+#[test]
+#[ignore = "for work on the driver"]
+fn try_out() {
+    let settings = match std::env::var("SETTINGS").as_deref() {
+        Ok("full") => Settings::Full,
+        Ok("fast") => Settings::Fast,
+        _ => Settings::Plain,
+    };
+    for name in std::env::var("NAMES").unwrap_or_default().split(',') {
+        // A machine that was never frozen, to see whether that matters.
+        let mut guest = match std::env::var_os("BOOT") {
+            Some(_) => Guest::boot(&settings.config()),
+            None => Guest::of(snapshot(settings)),
+        };
+        match guest.try_ask(&format!("read {name}")) {
+            Ok(answer) => {
+                let more = match settings {
+                    Settings::Plain => guest.try_ask("read Q02-evidence"),
+                    _ => guest.try_ask("cat /sys/kernel/security/slaunch/efi/last"),
+                };
+                println!("{name}: {answer}; {more:?}; {:?}", guest.try_ask("cpus"));
+            }
+            Err(outcome) => {
+                println!("{name}: {}\n{}", outcome.summary(), guest.machine.console());
+            }
+        }
+    }
+}
