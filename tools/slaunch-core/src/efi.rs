@@ -5,8 +5,10 @@
 
 use super::gate;
 
+#[allow(dead_code)] // The kernel uses more of it.
 #[path = "../../../arch/x86/slaunch/efi/deviation.rs"]
 mod deviation;
+#[allow(dead_code)] // The kernel uses more of it.
 #[path = "../../../arch/x86/slaunch/efi/service.rs"]
 mod service;
 #[path = "../../../arch/x86/slaunch/efi/text.rs"]

@@ -4,7 +4,7 @@
 
 use super::{
     backend,
-    service::Service, //
+    memmap, //
 };
 use core::mem::offset_of;
 
@@ -50,8 +50,7 @@ pub(crate) fn native(call: &Call) -> u64 {
 /// All calls of firmware after a launch.
 #[no_mangle]
 extern "C" fn slaunch_efi_call(call: &Call) -> u64 {
-    let service = Service::of(call.function);
-    backend::call(call, service)
+    backend::call(call, memmap::service_of(call.function))
 }
 
 /// Calls `GetTime()` around the door, for tests: where it is closed this ends in a page fault, and so does the
@@ -67,7 +66,7 @@ pub(crate) fn around() {
     // tests make no other call meanwhile.
     unsafe {
         arch_efi_call_virt_setup();
-        let function = super::memmap::runtime_table().next().unwrap_or(0);
+        let function = memmap::runtime_table().next().unwrap_or(0);
         let time = u64::try_from(time.as_mut_ptr().expose_provenance()).unwrap_or(0);
         native(&Call {
             function,

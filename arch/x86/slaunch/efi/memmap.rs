@@ -2,6 +2,7 @@
 
 //! What the kernel knows of the firmware: its runtime table and its memory.
 
+use super::service::Service;
 use kernel::bindings;
 
 /// EfiRuntimeServicesCode (UEFI specification, section 7.2.1).
@@ -33,6 +34,37 @@ pub(crate) fn runtime_table() -> impl Iterator<Item = u64> {
             false => unsafe { at.cast::<u64>().read_unaligned() },
         }
     })
+}
+
+/// The service whose function is at this address, by the firmware's own table.
+pub(crate) fn service_of(function: u64) -> Service {
+    // In the order of EFI_RUNTIME_SERVICES (UEFI specification, section 4.5.1), whose pointers follow a
+    // header of 24 bytes; the one between, ConvertPointer(), is none of the kernel's.
+    const TABLE: [Option<Service>; 14] = [
+        Some(Service::GetTime),
+        Some(Service::SetTime),
+        Some(Service::GetWakeupTime),
+        Some(Service::SetWakeupTime),
+        Some(Service::SetVirtualAddressMap),
+        None,
+        Some(Service::GetVariable),
+        Some(Service::GetNextVariableName),
+        Some(Service::SetVariable),
+        Some(Service::GetNextHighMonotonicCount),
+        Some(Service::ResetSystem),
+        Some(Service::UpdateCapsule),
+        Some(Service::QueryCapsuleCapabilities),
+        Some(Service::QueryVariableInfo),
+    ];
+    TABLE
+        .into_iter()
+        .zip(runtime_table())
+        .find(|&(_, pointer)| pointer == function)
+        .and_then(|(service, _)| service)
+        .unwrap_or(match is_prm_call() {
+            true => Service::PrmHandler,
+            false => Service::Other,
+        })
 }
 
 /// Whether the present call is that of an ACPI PRM handler.

@@ -2,8 +2,6 @@
 
 //! The services that firmware offers at run time.
 
-use super::memmap;
-
 /// What an argument is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arg {
@@ -93,37 +91,6 @@ impl Service {
             Self::PrmHandler => "PRM handler",
             Self::Other => "unknown service",
         }
-    }
-
-    /// The service whose function is at this address, by the firmware's own table.
-    pub(crate) fn of(function: u64) -> Self {
-        // In the order of EFI_RUNTIME_SERVICES (UEFI specification, section 4.5.1), whose pointers follow a
-        // header of 24 bytes; the one between, ConvertPointer(), is none of the kernel's.
-        const TABLE: [Option<Service>; 14] = [
-            Some(Service::GetTime),
-            Some(Service::SetTime),
-            Some(Service::GetWakeupTime),
-            Some(Service::SetWakeupTime),
-            Some(Service::SetVirtualAddressMap),
-            None,
-            Some(Service::GetVariable),
-            Some(Service::GetNextVariableName),
-            Some(Service::SetVariable),
-            Some(Service::GetNextHighMonotonicCount),
-            Some(Service::ResetSystem),
-            Some(Service::UpdateCapsule),
-            Some(Service::QueryCapsuleCapabilities),
-            Some(Service::QueryVariableInfo),
-        ];
-        TABLE
-            .into_iter()
-            .zip(memmap::runtime_table())
-            .find(|&(_, pointer)| pointer == function)
-            .and_then(|(service, _)| service)
-            .unwrap_or(match memmap::is_prm_call() {
-                true => Self::PrmHandler,
-                false => Self::Other,
-            })
     }
 
     /// What its arguments are for; those that follow are values.
