@@ -93,7 +93,9 @@ impl Default for Config {
             tpm: true,
             tpm_interface: TpmInterface::default(),
             tpm_version: TpmVersion::default(),
-            cpu: "max,+skinit,x-force-features=on".into(),
+            // With the two about the TSC Linux does not check it against other clocks: that check waits with
+            // interrupts off, and where another processor is slow to answer it may wait for ever.
+            cpu: "max,+skinit,+invtsc,+tsc-adjust,x-force-features=on".into(),
             icount: None,
             startup: None,
             extra: Vec::new(),
