@@ -55,7 +55,7 @@ fn ten_thousand() {
 }
 
 #[test]
-#[ignore = "the machine hangs in some runs, in mode trust too; the cause is not known"]
+#[ignore = "the machine hung or was reset in some runs, in mode trust too; to be run again, see README"]
 fn fast() {
     quiet("verify,fast", FAST);
 }
