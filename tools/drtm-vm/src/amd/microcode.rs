@@ -11,14 +11,13 @@ pub const EFER_SVME: u64 = 1 << 12;
 pub const CR0_PE: u64 = 1;
 
 /// Executes `code`, made of `count` instructions, at the linear address `at` on `cpu`, with
-/// everything after it in `code` as data. The bytes there are restored; RIP is left behind the last
-/// instruction.
+/// everything after it in `code` as data. The bytes there are restored, but for a machine that failed to
+/// execute them; RIP is left behind the last instruction.
 pub fn execute(gdb: &mut Gdb, cpu: usize, at: u64, code: &[u8], count: usize) -> Result<()> {
     let saved = gdb.read(cpu, at, code.len())?;
     gdb.write(cpu, at, code)?;
-    let result = steps(gdb, cpu, count);
-    gdb.write(cpu, at, &saved)?;
-    result
+    steps(gdb, cpu, count)?;
+    gdb.write(cpu, at, &saved)
 }
 
 /// A step may pass without an instruction: QEMU spends it on taking note of an interrupt, such as

@@ -164,8 +164,8 @@ impl Machine {
         };
         self.report.announced = Some(target);
         self.mark("prompt");
+        // No instruction is counted here: the guest may wait in HLT, and then a step has no end.
         self.pause()?;
-        self.count("prompt")?;
         self.qemu.gdb.insert_breakpoint(target)?;
         self.qemu.gdb.resume()?;
         self.qemu.console.send(b"\r")?;
