@@ -68,6 +68,7 @@ pub(crate) fn run(count: &str) -> Result<()> {
         None,
     );
     let variable = File::open(VARIABLE).context(VARIABLE)?;
+    println!("efi-loop: begin");
     time("GetVariable", count, CALLS, || {
         let mut data = [0; 16];
         let n = variable.read_at(&mut data, 0).context(VARIABLE)?;

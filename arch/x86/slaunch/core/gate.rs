@@ -51,6 +51,16 @@ pub enum Depth {
     Fast = 1,
 }
 
+impl Depth {
+    /// The depth in [`Gate::to_bits`]; the greater one in bits that are no settings.
+    pub const fn of_bits(bits: u32) -> Self {
+        match bits & 0xff {
+            1 => Self::Fast,
+            _ => Self::Full,
+        }
+    }
+}
+
 /// The settings of the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {

@@ -62,7 +62,8 @@ pub(crate) const MOST: usize = 8;
 pub(crate) struct Violation {
     /// The service that was called.
     pub(crate) service: Service,
-    deviations: [Option<Deviation>; MOST],
+    deviations: [Deviation; MOST],
+    /// How many there were, and that of them the first are in `deviations`.
     count: u32,
 }
 
@@ -71,22 +72,30 @@ impl Violation {
     pub(crate) const fn new(service: Service) -> Self {
         Self {
             service,
-            deviations: [None; MOST],
+            deviations: [const { Deviation::new(What::TimeLimit, 0, 0) }; MOST],
             count: 0,
         }
     }
 
+    /// Nothing any more, of another call.
+    pub(crate) fn begin(&mut self, service: Service) {
+        self.service = service;
+        self.count = 0;
+    }
+
     /// Adds a deviation.
     pub(crate) fn add(&mut self, deviation: Deviation) {
-        if let Some(slot) = self.deviations.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(deviation);
+        let slot = usize::try_from(self.count).unwrap_or(usize::MAX);
+        if let Some(slot) = self.deviations.get_mut(slot) {
+            *slot = deviation;
         }
         self.count = self.count.saturating_add(1);
     }
 
     /// The deviations that were kept, in the order in which they were found.
     pub(crate) fn deviations(&self) -> impl Iterator<Item = &Deviation> {
-        self.deviations.iter().flatten()
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        self.deviations.iter().take(count)
     }
 
     /// How many more there were.

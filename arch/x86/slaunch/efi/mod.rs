@@ -42,6 +42,7 @@ pub(crate) use self::{
 };
 
 pub(crate) use self::setting::{
+    depth,
     init_settings,
     set_settings,
     settings,

@@ -4,6 +4,7 @@
 
 use super::{
     gate::{
+        Depth,
         Gate,
         Mode, //
     },
@@ -31,6 +32,11 @@ static STOPPED: AtomicFlag = AtomicFlag::new(false);
 pub(crate) fn settings() -> Gate {
     // Nothing but valid settings is ever stored.
     Gate::from_bits(SETTINGS.load(Relaxed)).unwrap_or(Gate::new(Mode::Verify))
+}
+
+/// How much is checked in the mode `verify`. For any context.
+pub(crate) fn depth() -> Depth {
+    Depth::of_bits(SETTINGS.load(Relaxed))
 }
 
 /// The settings that the launch began with, unless others are there already.

@@ -15,6 +15,7 @@ use super::{
             What, //
         }, //
     },
+    compare,
     cpu, //
 };
 use kernel::prelude::*;
@@ -26,19 +27,13 @@ const AREA: usize = 16 << 10;
 const ROOM: usize = 4096;
 
 /// Bytes of canary in front of and behind each output.
-const CANARY: usize = 16;
+const CANARY: usize = 8;
 
 /// Most that is passed on.
 const MOST: usize = 1 << 20;
 
-/// The area.
-#[repr(C, align(64))]
-pub(crate) struct Area([u8; AREA]);
-
-impl Area {
-    /// An empty area.
-    pub(crate) const EMPTY: Self = Self([0; AREA]);
-}
+/// Most outputs of a call: all of its arguments.
+const OUTPUTS: usize = 6;
 
 /// One output.
 #[derive(Clone, Copy)]
@@ -53,14 +48,33 @@ struct Output {
     size: usize,
 }
 
-/// The outputs of a call.
-pub(crate) struct Bounce<'a> {
-    area: &'a mut [u8],
+impl Output {
+    const NONE: Self = Self {
+        arg: 0,
+        to: 0,
+        offset: 0,
+        size: 0,
+    };
+
+    /// Behind its last byte. Neither is greater than what all outputs may have.
+    fn end(&self) -> usize {
+        self.offset.wrapping_add(self.size)
+    }
+}
+
+/// The memory, and the outputs of the call that is under way.
+#[repr(C, align(64))]
+pub(crate) struct Bounce {
+    area: [u8; AREA],
     /// Memory to be used instead of the area, unless empty.
     large: KVec<u8>,
     /// A byte of canary, another for each call.
     byte: u8,
-    outputs: [Option<Output>; 6],
+    outputs: [Output; OUTPUTS],
+    /// How many of them there are.
+    count: usize,
+    /// Behind the last canary.
+    end: usize,
 }
 
 /// The lowest byte, with no value that memory is often filled with.
@@ -90,8 +104,19 @@ fn address<T>(pointer: u64) -> *mut T {
     core::ptr::with_exposed_provenance_mut(usize::try_from(pointer).unwrap_or(0))
 }
 
-impl<'a> Bounce<'a> {
-    /// Gives each output of `call` a place of its own and lets the call point there.
+impl Bounce {
+    /// No outputs.
+    pub(crate) const EMPTY: Self = Self {
+        area: [0; AREA],
+        large: KVec::new(),
+        byte: 0,
+        outputs: [Output::NONE; OUTPUTS],
+        count: 0,
+        end: 0,
+    };
+
+    /// Gives each output of `call` a place of its own, and lets `point` change the call's argument of that
+    /// number to where that is.
     ///
     /// # Errors
     ///
@@ -100,18 +125,15 @@ impl<'a> Bounce<'a> {
     /// # Safety
     ///
     /// It is a call of the kernel's of this service.
-    pub(crate) unsafe fn new(
-        area: &'a mut Area,
+    pub(crate) unsafe fn prepare(
+        &mut self,
         service: Service,
-        call: &mut Call,
-    ) -> Result<Self> {
-        let mut outputs = [None; 6];
-        let mut end = CANARY;
-        let args = service.args();
-        for (slot, (kind, (index, &to))) in outputs
-            .iter_mut()
-            .zip(args.iter().zip(call.args.iter().enumerate()))
-        {
+        call: &Call,
+        point: impl FnMut(usize, u64),
+    ) -> Result {
+        self.count = 0;
+        self.end = CANARY;
+        for (kind, (arg, &to)) in service.args().iter().zip(call.args.iter().enumerate()) {
             let size = match *kind {
                 Arg::In => continue,
                 _ if to == 0 => continue,
@@ -125,84 +147,86 @@ impl<'a> Bounce<'a> {
             if size > MOST {
                 return Err(ENOMEM);
             }
-            *slot = Some(Output {
-                arg: index,
-                to,
-                offset: end,
-                size,
-            });
-            end = end
-                .saturating_add(size.next_multiple_of(16))
-                .saturating_add(CANARY);
+            if let Some(slot) = self.outputs.get_mut(self.count) {
+                *slot = Output {
+                    arg,
+                    to,
+                    offset: self.end,
+                    size,
+                };
+                self.count = self.count.wrapping_add(1);
+                // Far from what would wrap: there are few outputs of at most `MOST` bytes.
+                self.end = slot.end().wrapping_add(2 * CANARY - 1) & !(CANARY - 1);
+            }
         }
-        let needed = end.saturating_add(ROOM);
-        let mut bounce = Self {
-            area: &mut area.0,
-            large: match needed <= AREA {
-                true => KVec::new(),
-                false => KVec::from_elem(0, needed, GFP_ATOMIC)?,
-            },
-            byte: low_byte(cpu::tsc()),
-            outputs,
-        };
-        bounce.fill(end, call);
-        Ok(bounce)
+        let needed = self.end.saturating_add(ROOM);
+        if needed > AREA {
+            self.large = KVec::from_elem(0, needed, GFP_ATOMIC)?;
+        }
+        self.byte = low_byte(cpu::tsc());
+        self.fill(point);
+        Ok(())
+    }
+
+    /// Frees what was allocated for a call that is over.
+    pub(crate) fn finish(&mut self) {
+        if !self.large.is_empty() {
+            self.large = KVec::new();
+        }
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().take(self.count)
     }
 
     fn bytes(&self) -> &[u8] {
         match self.large.is_empty() {
-            true => self.area,
+            true => &self.area,
             false => &self.large,
         }
     }
 
-    /// Writes canaries, copies what the caller has in its outputs, and points the call here.
-    fn fill(&mut self, end: usize, call: &mut Call) {
-        let mut gap = 0;
+    /// Writes canaries, copies what the caller has in its outputs, and lets `point` point the call here.
+    fn fill(&mut self, mut point: impl FnMut(usize, u64)) {
         let area: &mut [u8] = match self.large.is_empty() {
-            true => self.area,
+            true => &mut self.area,
             false => &mut self.large,
         };
-        for output in self.outputs.iter().flatten() {
-            if let Some(canary) = area.get_mut(gap..output.offset) {
-                canary.fill(self.byte);
-            }
-            gap = output.offset.saturating_add(output.size);
-            if let Some(place) = area.get_mut(output.offset..gap) {
-                // SAFETY: The caller offers so many bytes there.
-                unsafe {
-                    core::ptr::copy_nonoverlapping(
-                        address(output.to),
-                        place.as_mut_ptr(),
-                        place.len(),
-                    )
-                };
-                if let Some(arg) = call.args.get_mut(output.arg) {
-                    *arg = u64::try_from(place.as_ptr().expose_provenance()).unwrap_or(0);
-                }
-            }
+        if let Some(used) = area.get_mut(..self.end) {
+            compare::fill(used, self.byte);
         }
-        if let Some(canary) = area.get_mut(gap..end.saturating_add(CANARY)) {
-            canary.fill(self.byte);
+        for output in self.outputs.iter().take(self.count) {
+            if let Some(place) = area.get_mut(output.offset..output.end()) {
+                // SAFETY: The caller offers so many bytes there.
+                unsafe { compare::copy_bytes(address(output.to), place.as_mut_ptr(), place.len()) };
+                let place = place.as_ptr().expose_provenance();
+                point(output.arg, u64::try_from(place).unwrap_or(0));
+            }
         }
     }
 
     /// Whether all canaries live, and where the first dead one is in the area.
     fn dead_canary(&self) -> Option<(usize, u8)> {
-        let mut gap = 0usize;
-        let mut ends = self.outputs.iter().flatten().map(|o| (o.offset, o.size));
-        loop {
-            let next = ends.next();
-            let until = next.map_or(gap.saturating_add(CANARY), |(offset, _)| offset);
-            let canary = self.bytes().get(gap..until).unwrap_or(&[]);
-            if let Some(at) = canary.iter().position(|&byte| byte != self.byte) {
-                return Some((gap.saturating_add(at), canary.get(at).copied().unwrap_or(0)));
+        let bytes = self.bytes();
+        let mut start = 0;
+        for output in self.outputs() {
+            let canary = bytes.get(start..output.offset).unwrap_or(&[]);
+            if !compare::filled(canary, self.byte) {
+                return self.first_other(start, canary);
             }
-            match next {
-                Some((offset, size)) => gap = offset.saturating_add(size),
-                None => return None,
-            }
+            start = output.end();
         }
+        let canary = bytes.get(start..self.end).unwrap_or(&[]);
+        match compare::filled(canary, self.byte) {
+            true => None,
+            false => self.first_other(start, canary),
+        }
+    }
+
+    #[cold]
+    fn first_other(&self, start: usize, canary: &[u8]) -> Option<(usize, u8)> {
+        let at = canary.iter().position(|&byte| byte != self.byte)?;
+        Some((start.saturating_add(at), canary.get(at).copied()?))
     }
 
     /// Checks what firmware has written, against the size that was offered.
@@ -219,7 +243,7 @@ impl<'a> Bounce<'a> {
         }
         for (index, kind) in service.args().iter().enumerate() {
             let Arg::Buffer(size) = *kind else { continue };
-            let output = |arg| self.outputs.iter().flatten().find(move |o| o.arg == arg);
+            let output = |arg| self.outputs().find(move |o| o.arg == arg);
             let Some(buffer) = output(index) else {
                 continue;
             };
@@ -246,13 +270,11 @@ impl<'a> Bounce<'a> {
 
     /// Copies the outputs to the caller's.
     pub(crate) fn deliver(&self) {
-        for output in self.outputs.iter().flatten() {
-            let end = output.offset.saturating_add(output.size);
-            if let Some(place) = self.bytes().get(output.offset..end) {
+        let bytes = self.bytes();
+        for output in self.outputs() {
+            if let Some(place) = bytes.get(output.offset..output.end()) {
                 // SAFETY: The caller offers so many bytes there.
-                unsafe {
-                    core::ptr::copy_nonoverlapping(place.as_ptr(), address(output.to), place.len())
-                };
+                unsafe { compare::copy_bytes(place.as_ptr(), address(output.to), place.len()) };
             }
         }
     }

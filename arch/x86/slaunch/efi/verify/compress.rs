@@ -34,50 +34,63 @@ const INITIAL: PageDigest = [
 /// Blocks in a page.
 const BLOCKS: usize = PAGE_SIZE / 64;
 
-type Compress = unsafe extern "C" fn(*mut PageDigest, *const u8, usize);
-
 extern "C" {
     fn sha256_ni_transform(state: *mut PageDigest, data: *const u8, blocks: usize);
     fn sha256_transform_rorx(state: *mut PageDigest, data: *const u8, blocks: usize);
     fn sha256_transform_ssse3(state: *mut PageDigest, data: *const u8, blocks: usize);
 }
 
-/// Which function it is: 0 not chosen yet, else one of the following.
-static CHOICE: Atomic<u32> = Atomic::new(0);
+/// What of the following all processors of the machine have; 0 as long as that is not known.
+static FEATURES: Atomic<u32> = Atomic::new(0);
 
-const SHA_NI: u32 = 1;
-const AVX2: u32 = 2;
-const SSSE3: u32 = 3;
-const PLAIN: u32 = 4;
+const KNOWN: u32 = 1;
+/// SHA extensions and SSE4.1
+const SHA_NI: u32 = 1 << 1;
+/// AVX2, with the state of its registers enabled
+const AVX2: u32 = 1 << 2;
+/// BMI2, which the code for AVX2 uses too
+const BMI2: u32 = 1 << 3;
+const SSSE3: u32 = 1 << 4;
 
-/// Chooses, by what all processors of the machine have.
-fn choice() -> u32 {
-    match CHOICE.load(Relaxed) {
-        0 => {
-            let (_, _, ecx, _) = cpuid(1, 0);
-            let (highest, ..) = cpuid(0, 0);
-            let ebx = match highest {
-                0..7 => 0,
-                _ => cpuid(7, 0).1,
-            };
-            // XMM and YMM state are in use by the kernel: CR4.OSXSAVE, AVX, and both bits of XCR0
-            let avx = ecx >> 27 & 3 == 3
-                // SAFETY: CR4.OSXSAVE was just tested, by way of CPUID.
-                && unsafe { super::cpu::xcr0() } & 6 == 6;
-            let chosen = if ebx >> 29 & 1 != 0 && ecx >> 19 & 1 != 0 {
-                SHA_NI
-            } else if avx && ebx >> 5 & 1 != 0 && ebx >> 8 & 1 != 0 {
-                AVX2
-            } else if ecx >> 9 & 1 != 0 {
-                SSSE3
-            } else {
-                PLAIN
-            };
-            CHOICE.store(chosen, Relaxed);
-            chosen
-        }
-        chosen => chosen,
+fn find_features() -> u32 {
+    let (_, _, ecx, _) = cpuid(1, 0);
+    let (highest, ..) = cpuid(0, 0);
+    let ebx = match highest {
+        0..7 => 0,
+        _ => cpuid(7, 0).1,
+    };
+    let mut found = KNOWN;
+    if ebx >> 29 & 1 != 0 && ecx >> 19 & 1 != 0 {
+        found |= SHA_NI;
     }
+    // XMM and YMM state are in use by the kernel: CR4.OSXSAVE, AVX, and both bits of XCR0
+    if ebx >> 5 & 1 != 0
+        && ecx >> 27 & 3 == 3
+        // SAFETY: CR4.OSXSAVE was just tested, by way of CPUID.
+        && unsafe { super::cpu::xcr0() } & 6 == 6
+    {
+        found |= AVX2;
+    }
+    if ebx >> 8 & 1 != 0 {
+        found |= BMI2;
+    }
+    if ecx >> 9 & 1 != 0 {
+        found |= SSSE3;
+    }
+    FEATURES.store(found, Relaxed);
+    found
+}
+
+fn features() -> u32 {
+    match FEATURES.load(Relaxed) {
+        0 => find_features(),
+        known => known,
+    }
+}
+
+/// Whether there are vectors of 256 bits.
+pub(crate) fn has_avx2() -> bool {
+    features() & AVX2 != 0
 }
 
 /// The digest of the page at `address`.
@@ -87,20 +100,21 @@ fn choice() -> u32 {
 /// The page can be read, and the FPU be used.
 pub(crate) unsafe fn page(address: usize) -> PageDigest {
     let data = core::ptr::with_exposed_provenance::<u8>(address);
-    let function: Compress = match choice() {
-        SHA_NI => sha256_ni_transform,
-        AVX2 => sha256_transform_rorx,
-        SSSE3 => sha256_transform_ssse3,
-        _ => {
-            let mut digest = [0; 8];
-            // SAFETY: A page to read, and 32 bytes to write.
-            unsafe { bindings::sha256(data, PAGE_SIZE, digest.as_mut_ptr().cast()) };
-            return digest;
-        }
-    };
+    let features = features();
     let mut state = INITIAL;
     // SAFETY: The processor has the instructions; the rest is the requirement of this function.
-    unsafe { function(&mut state, data, BLOCKS) };
+    unsafe {
+        // Not by a function pointer: these functions may not be called so where calls are checked (IBT).
+        if features & SHA_NI != 0 {
+            sha256_ni_transform(&mut state, data, BLOCKS);
+        } else if features & (AVX2 | BMI2) == AVX2 | BMI2 {
+            sha256_transform_rorx(&mut state, data, BLOCKS);
+        } else if features & SSSE3 != 0 {
+            sha256_transform_ssse3(&mut state, data, BLOCKS);
+        } else {
+            bindings::sha256(data, PAGE_SIZE, state.as_mut_ptr().cast());
+        }
+    }
     state
 }
 

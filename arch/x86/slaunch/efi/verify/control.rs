@@ -73,7 +73,7 @@ impl Control {
     /// Puts the registers back that what follows depends on, and says what had changed.
     ///
     /// `self` was read before the call, on this processor and with interrupts off ever since.
-    pub(crate) fn restore(&self, msrs: &Msrs, found: &mut Violation) {
+    pub(crate) fn restore(&self, msrs: &mut Msrs, found: &mut Violation) {
         let mut state =
             |name, from, to| found.add(Deviation::restored(What::State(name), from, to));
 
@@ -135,7 +135,8 @@ impl Control {
     fn restore_debug(&self, state: &mut impl FnMut(&'static str, u64, u64)) {
         let dr7 = cpu::dr7();
         let now = [cpu::dr0(), cpu::dr1(), cpu::dr2(), cpu::dr3()];
-        if now == self.dr && dr7 == self.dr7 {
+        let changes = now.iter().zip(&self.dr).map(|(now, was)| now ^ was);
+        if changes.fold(dr7 ^ self.dr7, |all, one| all | one) == 0 {
             return;
         }
         /// DR7 without any breakpoint.
@@ -162,6 +163,20 @@ impl Control {
 
     fn restore_segments(&self, state: &mut impl FnMut(&'static str, u64, u64)) {
         let now = [cpu::ds(), cpu::es(), cpu::ss(), cpu::fs(), cpu::gs()];
+        let changes = now.iter().zip(&self.segments).map(|(now, was)| now ^ was);
+        if changes.fold(0, |all, one| all | one) != 0 {
+            self.restore_selectors(now, state);
+        }
+        let now = cpu::ldtr();
+        if now != self.ldtr {
+            // SAFETY: What the kernel had there; the table is again the kernel's.
+            unsafe { cpu::set_ldtr(self.ldtr) };
+            state("LDTR", self.ldtr.into(), now.into());
+        }
+    }
+
+    #[cold]
+    fn restore_selectors(&self, now: [u16; 5], state: &mut impl FnMut(&'static str, u64, u64)) {
         for (name, (&from, to)) in SEGMENTS.iter().zip(self.segments.iter().zip(now)) {
             if from == to {
                 continue;
@@ -177,12 +192,6 @@ impl Control {
                 }
             }
             state(name, from.into(), to.into());
-        }
-        let now = cpu::ldtr();
-        if now != self.ldtr {
-            // SAFETY: As above.
-            unsafe { cpu::set_ldtr(self.ldtr) };
-            state("LDTR", self.ldtr.into(), now.into());
         }
     }
 

@@ -4,14 +4,24 @@
 //!
 //! The functions that write are unsafe: what they write must be what the kernel had there.
 
-use core::arch::asm;
+use core::{
+    arch::asm,
+    mem::MaybeUninit, //
+};
 
 /// A pseudo-descriptor, what `LGDT` and `SGDT` access. `limit` is the last of the first ten bytes.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 #[repr(C, packed)]
 pub(crate) struct TableRegister {
     pub(crate) limit: u16,
     pub(crate) base: u64,
+}
+
+impl PartialEq for TableRegister {
+    // What would be derived is a call of memcmp(), where none is wanted yet.
+    fn eq(&self, other: &Self) -> bool {
+        u64::from(self.limit ^ other.limit) | (self.base ^ other.base) == 0
+    }
 }
 
 macro_rules! read {
@@ -126,19 +136,23 @@ pub(crate) unsafe fn set_gs(value: u16) {
 /// GDTR.
 #[inline(always)]
 pub(crate) fn gdtr() -> TableRegister {
-    let mut value = TableRegister::default();
-    // SAFETY: Writes the ten bytes it is given.
-    unsafe { asm!("sgdt [{}]", in(reg) &mut value, options(nostack, preserves_flags)) };
-    value
+    let mut value = MaybeUninit::uninit();
+    // SAFETY: Writes the ten bytes it is given, which are all there are.
+    unsafe {
+        asm!("sgdt [{}]", in(reg) value.as_mut_ptr(), options(nostack, preserves_flags));
+        value.assume_init()
+    }
 }
 
 /// IDTR.
 #[inline(always)]
 pub(crate) fn idtr() -> TableRegister {
-    let mut value = TableRegister::default();
-    // SAFETY: Writes the ten bytes it is given.
-    unsafe { asm!("sidt [{}]", in(reg) &mut value, options(nostack, preserves_flags)) };
-    value
+    let mut value = MaybeUninit::uninit();
+    // SAFETY: Writes the ten bytes it is given, which are all there are.
+    unsafe {
+        asm!("sidt [{}]", in(reg) value.as_mut_ptr(), options(nostack, preserves_flags));
+        value.assume_init()
+    }
 }
 
 /// Writes GDTR.
@@ -189,20 +203,20 @@ pub(crate) unsafe fn set_xcr0(value: u64) {
     };
 }
 
-/// Reads a model-specific register.
+/// Reads a model-specific register; its lower and upper half.
 ///
 /// # Safety
 ///
 /// There is one of this number.
 #[inline(always)]
-pub(crate) unsafe fn rdmsr(number: u32) -> u64 {
+pub(crate) unsafe fn rdmsr(number: u32) -> (u32, u32) {
     let (low, high): (u32, u32);
     // SAFETY: By the requirement of this function.
     unsafe {
         asm!("rdmsr", in("ecx") number, out("eax") low, out("edx") high,
              options(nomem, nostack, preserves_flags))
     };
-    u64::from(high) << 32 | u64::from(low)
+    (low, high)
 }
 
 /// Writes a model-specific register; what it does not take is not written.
@@ -244,26 +258,6 @@ pub(crate) fn tsc() -> u64 {
         asm!("rdtsc", out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags))
     };
     u64::from(high) << 32 | u64::from(low)
-}
-
-/// Whether two pieces of memory of `words` times 8 bytes are equal.
-///
-/// One instruction for each word, whatever the compiler makes of a loop.
-///
-/// # Safety
-///
-/// Both can be read.
-#[inline(always)]
-pub(crate) unsafe fn equal(a: *const u64, b: *const u64, words: usize) -> bool {
-    let different: u8;
-    // SAFETY: Reads as many words as the caller says. The direction flag is clear.
-    unsafe {
-        asm!("cmp rcx, rcx", "repe cmpsq", "setne {different}",
-             different = out(reg_byte) different,
-             inout("rsi") a => _, inout("rdi") b => _, inout("rcx") words => _,
-             options(nostack, readonly));
-    }
-    different == 0
 }
 
 /// Interrupts are off for as long as it is kept.

@@ -2,13 +2,16 @@
 
 //! What the assembler in `entry.S` calls firmware with, and what firmware came back with.
 
-use super::super::{
-    door::Call,
-    violation::{
-        Deviation,
-        Violation,
-        What, //
-    }, //
+use super::{
+    super::{
+        door::Call,
+        violation::{
+            Deviation,
+            Violation,
+            What, //
+        }, //
+    },
+    compare, //
 };
 use core::{
     cell::UnsafeCell,
@@ -19,7 +22,7 @@ use core::{
 const STACK: usize = 16 << 10;
 
 /// Words of canary at each end of the stack.
-const CANARY: usize = 8;
+const CANARY: usize = 4;
 
 /// A word of canary.
 const WORD: u64 = 0x7d3b_96a5_c15a_e04f;
@@ -27,11 +30,13 @@ const WORD: u64 = 0x7d3b_96a5_c15a_e04f;
 /// What firmware finds below its return address: room for the four register arguments, and two more.
 const ARGUMENTS: usize = 6;
 
+/// What a canary is like.
+const WORDS: [u64; CANARY] = [WORD; CANARY];
+
 /// Words above the stack pointer of a call.
 const ABOVE: usize = ARGUMENTS + CANARY;
 
 /// General registers that firmware must keep.
-#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 struct Registers([u64; 8]);
 
@@ -51,6 +56,8 @@ struct Frame {
     gs_before: u64,
     gs_after: u64,
     armed: u64,
+    /// The processor that executes the call. Not for the assembler.
+    cpu: u32,
 }
 
 const _: () = assert!(offset_of!(Frame, stack) == 0x38);
@@ -87,15 +94,23 @@ static slaunch_efi_frame: Shared<Frame> = Shared(UnsafeCell::new(Frame {
     gs_before: 0,
     gs_after: 0,
     armed: 0,
+    cpu: 0,
 }));
-
-/// The processor that executes the call, plus one.
-static OWNER: kernel::sync::atomic::Atomic<u32> = kernel::sync::atomic::Atomic::new(0);
 
 #[repr(C, align(64))]
 struct Stack([u64; STACK / 8]);
 
 static STACK_AREA: Shared<Stack> = Shared(UnsafeCell::new(Stack([0; STACK / 8])));
+
+/// The lowest word of the stack.
+fn stack() -> *mut u64 {
+    STACK_AREA.0.get().cast()
+}
+
+/// The canaries at both ends of the stack.
+fn canaries() -> [*mut u64; 2] {
+    [stack(), stack().wrapping_add(STACK / 8 - CANARY)]
+}
 
 extern "C" {
     /// Calls firmware as the frame says.
@@ -104,18 +119,19 @@ extern "C" {
 
 /// A pointer to a field of the frame.
 macro_rules! field {
-    ($name:ident) => {
+    ($($name:ident).+) => {
         // The frame is always there, and no reference to it is ever made.
-        (&raw mut (*slaunch_efi_frame.0.get()).$name)
+        (&raw mut (*slaunch_efi_frame.0.get()).$($name).+)
     };
 }
 
 /// Whether firmware has the present processor.
 pub(crate) fn is_armed() -> bool {
-    use kernel::sync::atomic::Relaxed;
-    // SAFETY: An aligned word.
-    OWNER.load(Relaxed) == super::recover::this_cpu().wrapping_add(1)
-        && unsafe { field!(armed).read_volatile() } != 0
+    // SAFETY: Aligned words.
+    unsafe {
+        field!(armed).read_volatile() != 0
+            && field!(cpu).read_volatile() == super::recover::this_cpu()
+    }
 }
 
 /// Firmware does not have it any more.
@@ -135,26 +151,37 @@ pub(crate) fn kernel_rsp() -> usize {
 pub(crate) struct Checked(());
 
 impl Checked {
-    /// Prepares a call and the stack for it.
+    /// Prepares a call on this processor, `cpu`, and the stack for it.
     ///
     /// # Safety
     ///
     /// No other is under way.
-    pub(crate) unsafe fn new(call: &Call) -> Self {
-        use kernel::sync::atomic::Relaxed;
-        let words: *mut u64 = STACK_AREA.0.get().cast();
-        let top = words.wrapping_add(STACK / 8 - ABOVE);
-        // SAFETY: Within the stack, which is in use by this call only. Frame and stack are written as a whole.
+    pub(crate) unsafe fn new(call: &Call, cpu: u32) -> Self {
+        let top = stack().wrapping_add(STACK / 8 - ABOVE);
+        // SAFETY: Within the stack, which is in use by this call only. Canaries are written once: a call that kills
+        // one is the last.
         unsafe {
-            for index in 0..CANARY {
-                words.wrapping_add(index).write_volatile(WORD);
-                top.wrapping_add(ARGUMENTS + index).write_volatile(WORD);
+            if field!(stack).read_volatile() == 0 {
+                for canary in canaries() {
+                    compare::copy(WORDS.as_ptr(), canary, CANARY);
+                }
             }
             field!(call).write_volatile(*call);
+            field!(cpu).write_volatile(cpu);
             field!(stack).write_volatile(u64::try_from(top.expose_provenance()).unwrap_or(0));
         }
-        OWNER.store(super::recover::this_cpu().wrapping_add(1), Relaxed);
         Self(())
+    }
+
+    /// Changes an argument.
+    pub(crate) fn set_arg(&self, index: usize, value: u64) {
+        if index < 6 {
+            // SAFETY: Within the arguments, which nobody uses before the call.
+            unsafe {
+                let args: *mut u64 = field!(call.args).cast();
+                args.wrapping_add(index).write_volatile(value);
+            }
+        }
     }
 
     /// Calls firmware. Returns its status.
@@ -175,54 +202,70 @@ impl Checked {
         /// TF, IF, DF, IOPL, NT, AC
         const FLAGS: u64 = 0x47700;
         // SAFETY: Aligned words that nobody writes at this time.
-        let (gs, gs_now, flags, before, after, rsp, stack) = unsafe {
+        let (gs, gs_now, flags, rsp, stack) = unsafe {
             (
                 field!(gs_before).read_volatile(),
                 field!(gs_after).read_volatile(),
                 field!(rflags).read_volatile(),
-                field!(before).read_volatile(),
-                field!(after).read_volatile(),
                 field!(rsp).read_volatile(),
                 field!(stack).read_volatile(),
             )
         };
-        let mut state =
-            |name, from, to| found.add(Deviation::restored(What::State(name), from, to));
         if gs_now != gs {
-            state("GS_BASE", gs, gs_now);
+            found.add(Deviation::restored(What::State("GS_BASE"), gs, gs_now));
         }
         if flags & FLAGS != 0 {
-            state("RFLAGS", flags & !FLAGS, flags);
+            found.add(Deviation::restored(
+                What::State("RFLAGS"),
+                flags & !FLAGS,
+                flags,
+            ));
         }
         if returned {
-            for (name, (from, to)) in REGISTERS.iter().zip(before.0.into_iter().zip(after.0)) {
-                if from != to {
-                    state(name, from, to);
-                }
-            }
+            self.compare_registers(found);
             if rsp != stack {
-                state("RSP", stack, rsp);
+                found.add(Deviation::restored(What::State("RSP"), stack, rsp));
             }
         }
         self.compare_canaries(found);
     }
 
-    fn compare_canaries(&self, found: &mut Violation) {
-        let words: *const u64 = STACK_AREA.0.get().cast();
-        for index in (0..CANARY).chain(STACK / 8 - CANARY..STACK / 8) {
-            // SAFETY: Within the stack.
-            let now = unsafe { words.wrapping_add(index).read_volatile() };
-            if now != WORD {
-                found.add(Deviation::new(What::State("stack canary"), WORD, now));
-                return;
+    fn compare_registers(&self, found: &mut Violation) {
+        // SAFETY: Computes addresses.
+        let (before, after) = unsafe { (field!(before), field!(after)) };
+        let (before, after): (*const u64, *const u64) = (before.cast(), after.cast());
+        // SAFETY: Arrays of words that nobody writes at this time.
+        if unsafe { compare::equal(before, after, REGISTERS.len()) } {
+            return;
+        }
+        for (index, name) in REGISTERS.iter().enumerate() {
+            // SAFETY: See above.
+            let (from, to) = unsafe {
+                (
+                    before.wrapping_add(index).read_volatile(),
+                    after.wrapping_add(index).read_volatile(),
+                )
+            };
+            if from != to {
+                found.add(Deviation::restored(What::State(name), from, to));
             }
         }
     }
-}
 
-impl Drop for Checked {
-    fn drop(&mut self) {
-        use kernel::sync::atomic::Relaxed;
-        OWNER.store(0, Relaxed);
+    fn compare_canaries(&self, found: &mut Violation) {
+        for canary in canaries() {
+            // SAFETY: Within the stack.
+            if unsafe { compare::equal(canary, WORDS.as_ptr(), CANARY) } {
+                continue;
+            }
+            for index in 0..CANARY {
+                // SAFETY: Within the stack.
+                let now = unsafe { canary.wrapping_add(index).read_volatile() };
+                if now != WORD {
+                    found.add(Deviation::new(What::State("stack canary"), WORD, now));
+                    return;
+                }
+            }
+        }
     }
 }

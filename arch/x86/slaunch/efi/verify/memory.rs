@@ -53,6 +53,11 @@ pub(crate) fn poked(address: usize, size: usize) {
     ANY_POKED.store(1, Relaxed);
 }
 
+/// Whether text was poked since the digests were computed.
+pub(crate) fn any_poked() -> bool {
+    ANY_POKED.load(Relaxed) != 0
+}
+
 /// Whether a page of text was poked.
 fn is_poked(page: usize) -> bool {
     POKED

@@ -16,6 +16,7 @@ use super::{
         Backend,
         Turn, //
     },
+    depth,
     door::{
         Call,
         DEVICE_ERROR,
@@ -25,7 +26,6 @@ use super::{
     memmap,
     paging,
     service::Service,
-    settings,
     violation::{
         self,
         Deviation,
@@ -45,9 +45,11 @@ use kernel::{
 };
 
 mod bounce;
+mod compare;
 mod compress;
 mod control;
 pub(crate) mod cpu;
+mod entries;
 mod frame;
 mod memory;
 mod msr;
@@ -63,34 +65,45 @@ const EVERY: u32 = 64;
 
 /// What is kept from call to call.
 struct State {
+    vectors: compare::Vectors,
     msrs: msr::Msrs,
     tables: tables::Tables,
-    area: bounce::Area,
+    bounce: bounce::Bounce,
     tree: Option<tree::Tree>,
     pieces: KVVec<memory::Piece>,
     /// Whether the pieces are those of a kernel that has booted.
     complete: bool,
+    /// Whether all of them have digests.
+    digested: bool,
     /// Calls until the digests are due.
     due: u32,
 }
 
-struct Shared(UnsafeCell<State>);
+/// The state, and what the call that is under way has changed.
+struct Shared(UnsafeCell<(State, Violation)>);
 
 // SAFETY: Used by whoever has the turn.
 unsafe impl Sync for Shared {}
 
-static STATE: Shared = Shared(UnsafeCell::new(State {
+static STATE: Shared = Shared(UnsafeCell::new((
+    STATE_BEFORE,
+    Violation::new(Service::Other),
+)));
+
+const STATE_BEFORE: State = State {
+    vectors: compare::Vectors::NONE,
     msrs: msr::Msrs::NONE,
     tables: tables::Tables::NONE,
-    area: bounce::Area::EMPTY,
+    bounce: bounce::Bounce::EMPTY,
     tree: None,
     pieces: KVVec::new(),
     complete: false,
+    digested: false,
     due: 0,
-}));
+};
 
-/// Whether `text_mutex` is held for the call.
-static LOCKED: Atomic<u32> = Atomic::new(0);
+/// Whether there is nothing to prepare where the thread may sleep.
+static READY: Atomic<u32> = Atomic::new(0);
 
 /// Whether the kernel has booted: its memory is protected, and its descriptor tables are final.
 pub(crate) fn booted() -> bool {
@@ -107,34 +120,36 @@ impl Backend for Verify {
         if !sleeps {
             return;
         }
-        if let Some(_turn) = Turn::take() {
-            // SAFETY: This has the turn.
-            let state = unsafe { &mut *STATE.0.get() };
-            if state.prepare().is_err() {
-                pr_err!("EFI: no memory to check it all\n");
+        if READY.load(Relaxed) == 0 {
+            if let Some(_turn) = Turn::take() {
+                // SAFETY: This has the turn.
+                let (state, _) = unsafe { &mut *STATE.0.get() };
+                match state.prepare() {
+                    Ok(()) => READY.store(u32::from(state.complete), Relaxed),
+                    Err(_) => pr_err!("EFI: no memory to check it all\n"),
+                }
             }
         }
         // SAFETY: A mutex of the kernel's; nobody who waits for it holds the lock of the runtime services.
         unsafe { bindings::mutex_lock(&raw mut bindings::text_mutex) };
-        LOCKED.store(1, Relaxed);
     }
 
     fn call(&self, call: &Call, service: Service) -> u64 {
         let off = cpu::InterruptsOff::new();
         // SAFETY: This has the turn.
-        let state = unsafe { &mut *STATE.0.get() };
-        let mut found = Violation::new(service);
-        let status = state.call(call, service, &mut found);
+        let (state, found) = unsafe { &mut *STATE.0.get() };
+        found.begin(service);
+        let status = state.call(call, service, found);
         drop(off);
         if found.is_empty() {
             return status;
         }
-        violation::raise(found);
+        violation::raise(*found);
         DEVICE_ERROR
     }
 
     fn finish(&self, sleeps: bool) {
-        if sleeps && LOCKED.xchg(0, Relaxed) != 0 {
+        if sleeps {
             // SAFETY: Locked by `prepare()` in this thread.
             unsafe { bindings::mutex_unlock(&raw mut bindings::text_mutex) };
         }
@@ -154,6 +169,8 @@ impl State {
             self.pieces.push(data, GFP_KERNEL)?;
             self.add_code()?;
             self.complete = true;
+            self.digested = false;
+            self.vectors = compare::Vectors::find();
             self.tree = Some(tree::Tree::new()?);
         }
         if let Some(tree) = &mut self.tree {
@@ -190,15 +207,15 @@ impl State {
         // SAFETY: The FPU section is the caller's, and firmware's address space is active.
         unsafe { self.begin() };
 
-        let mut call = *call;
-        // SAFETY: It is the kernel's own call of this service.
-        let Ok(bounce) = (unsafe { bounce::Bounce::new(&mut self.area, service, &mut call) })
-        else {
-            return OUT_OF_RESOURCES;
-        };
+        let cpu = recover::this_cpu();
         // SAFETY: This has the turn.
-        let checked = unsafe { frame::Checked::new(&call) };
-        let watch = watchdog::Watch::new(service);
+        let checked = unsafe { frame::Checked::new(call, cpu) };
+        let point = |arg, to| checked.set_arg(arg, to);
+        // SAFETY: It is the kernel's own call of this service.
+        if unsafe { self.bounce.prepare(service, call, point) }.is_err() {
+            return OUT_OF_RESOURCES;
+        }
+        let watch = watchdog::Watch::new(service, cpu);
         self.msrs.find();
         let control = control::Control::read();
         self.msrs.read();
@@ -208,9 +225,10 @@ impl State {
         // SAFETY: Whoever called the door has prepared address space and FPU, and interrupts are off.
         let status = unsafe { checked.run() };
         // From here on nothing is what it was until it is put back: no call of other kernel code before.
-        control.restore(&self.msrs, found);
+        control.restore(&mut self.msrs, found);
         drop(open);
-        self.tables.restore(&control, found);
+        // SAFETY: The FPU section is the caller's.
+        unsafe { self.tables.restore(self.vectors, &control, found) };
         control.compare(found);
 
         let limit = watch.limit();
@@ -224,12 +242,14 @@ impl State {
             Some(recover::Cut::TimeLimit(instruction)) => {
                 found.add(Deviation::new(What::TimeLimit, limit.into(), instruction));
             }
-            None => bounce.check(service, status, found),
+            None => self.bounce.check(service, status, found),
         }
         // SAFETY: The FPU section is the caller's, and firmware's address space is active.
         unsafe {
             if let Some(tree) = &mut self.tree {
-                tree.compare(digests, found);
+                if tree.compare(digests, found) {
+                    READY.store(0, Relaxed);
+                }
             }
             if digests {
                 for piece in &self.pieces {
@@ -238,14 +258,15 @@ impl State {
             }
         }
         if found.is_empty() {
-            bounce.deliver();
+            self.bounce.deliver();
         }
+        self.bounce.finish();
         status
     }
 
     /// Whether the digests are to be checked with this call.
     fn digests_due(&mut self) -> bool {
-        let full = settings().depth == Depth::Full;
+        let full = depth() == Depth::Full;
         match self.due.checked_sub(1) {
             Some(due) if !full => {
                 self.due = due;
@@ -264,12 +285,15 @@ impl State {
     ///
     /// The FPU may be used, and firmware's address space is active.
     unsafe fn begin(&mut self) {
-        for piece in &mut self.pieces {
-            // SAFETY: By the requirement of this function; the memory is always mapped.
-            unsafe {
-                piece.follow();
-                piece.begin();
+        if !self.digested || memory::any_poked() {
+            for piece in &mut self.pieces {
+                // SAFETY: By the requirement of this function; the memory is always mapped.
+                unsafe {
+                    piece.follow();
+                    piece.begin();
+                }
             }
+            self.digested = true;
         }
         if let Some(tree) = &mut self.tree {
             // SAFETY: By the requirement of this function.

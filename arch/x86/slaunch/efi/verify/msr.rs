@@ -10,6 +10,7 @@ use super::{
         Violation,
         What, //
     },
+    compare,
     cpu, //
 };
 
@@ -139,23 +140,44 @@ const AMD: &[u32] = &[0xc001_0010, 0xc001_0114, 0xc001_0117];
 /// Most registers that are kept: all of the above.
 const MOST: usize = 80;
 
-/// The registers that there are, and their values before a call.
+/// Registers that are read in one turn of a loop. Where there are fewer left, the first is read again.
+const TURN: usize = 8;
+
+/// Values of registers, in the order of their numbers.
+type Values = [Value; MOST];
+
+/// The lower and the upper half.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Value(u32, u32);
+
+impl Value {
+    fn get(self) -> u64 {
+        u64::from(self.1) << 32 | u64::from(self.0)
+    }
+}
+
+/// The registers that there are, and their values before and after a call.
 ///
 /// # Invariants
 ///
-/// There are registers of the first `count` numbers.
+/// There are registers of the first `count` numbers, and of all numbers as soon as `turns` is not 0.
 pub(crate) struct Msrs {
     numbers: [u32; MOST],
-    values: [u64; MOST],
+    before: Values,
+    after: Values,
     count: usize,
+    turns: usize,
 }
 
 impl Msrs {
     /// None yet.
     pub(crate) const NONE: Self = Self {
         numbers: [0; MOST],
-        values: [0; MOST],
+        before: [Value(0, 0); MOST],
+        after: [Value(0, 0); MOST],
         count: 0,
+        turns: 0,
     };
 
     /// Finds out which registers there are, once.
@@ -192,6 +214,14 @@ impl Msrs {
         for &number in own {
             self.add(number);
         }
+        let Some(&first) = self.numbers.first().filter(|_| self.count != 0) else {
+            return;
+        };
+        for number in self.numbers.iter_mut().skip(self.count) {
+            *number = first;
+        }
+        // INVARIANT: Behind the registers that there are is the first of them, over and over.
+        self.turns = self.count.div_ceil(TURN);
     }
 
     /// Adds a register that can be read.
@@ -209,35 +239,61 @@ impl Msrs {
 
     /// Reads all of them.
     pub(crate) fn read(&mut self) {
-        for (number, value) in self.numbers.iter().zip(&mut self.values).take(self.count) {
-            // SAFETY: There is one of this number, by the invariants.
-            *value = unsafe { cpu::rdmsr(*number) };
-        }
+        // SAFETY: There are registers of all numbers, by the invariants.
+        unsafe { read(&self.numbers, &mut self.before, self.turns) };
     }
 
     /// Puts back what has changed since, and says what that was.
-    pub(crate) fn restore(&self, found: &mut Violation) {
-        for (&number, &value) in self.numbers.iter().zip(&self.values).take(self.count) {
-            // SAFETY: There is one of this number, by the invariants.
-            let now = unsafe { cpu::rdmsr(number) };
-            if now != value {
-                self.put_back(number, value, now, found);
-            }
+    pub(crate) fn restore(&mut self, found: &mut Violation) {
+        // SAFETY: As above.
+        unsafe { read(&self.numbers, &mut self.after, self.turns) };
+        let (before, after) = (self.before.as_ptr().cast(), self.after.as_ptr().cast());
+        // SAFETY: Each value is a word.
+        if !unsafe { compare::equal(before, after, self.count) } {
+            self.put_back(found);
         }
     }
 
     #[cold]
-    fn put_back(&self, number: u32, value: u64, now: u64, found: &mut Violation) {
-        // SAFETY: What the kernel had there.
-        unsafe { cpu::wrmsr(number, value) };
-        let restored = cpu::rdmsr_safe(number) == Some(value);
-        found.add(Deviation {
-            what: name(number),
-            from: value,
-            to: now,
-            restored,
-        });
+    fn put_back(&self, found: &mut Violation) {
+        let values = self.before.iter().zip(&self.after);
+        for (&number, (before, after)) in self.numbers.iter().zip(values).take(self.count) {
+            if before.get() != after.get() {
+                put_back(number, before.get(), after.get(), found);
+            }
+        }
     }
+}
+
+/// Reads so many [`TURN`]s of registers.
+///
+/// # Safety
+///
+/// There are registers of these numbers.
+#[inline(always)]
+unsafe fn read(numbers: &[u32; MOST], values: &mut Values, turns: usize) {
+    let (numbers, _) = numbers.as_chunks::<TURN>();
+    let (values, _) = values.as_chunks_mut::<TURN>();
+    let numbers = numbers.get(..turns).unwrap_or(&[]);
+    for (numbers, values) in numbers.iter().zip(values) {
+        for (number, value) in numbers.iter().zip(values) {
+            // SAFETY: By the requirement of this function.
+            let (low, high) = unsafe { cpu::rdmsr(*number) };
+            *value = Value(low, high);
+        }
+    }
+}
+
+fn put_back(number: u32, value: u64, now: u64, found: &mut Violation) {
+    // SAFETY: What the kernel had there.
+    unsafe { cpu::wrmsr(number, value) };
+    let restored = cpu::rdmsr_safe(number) == Some(value);
+    found.add(Deviation {
+        what: name(number),
+        from: value,
+        to: now,
+        restored,
+    });
 }
 
 /// CPUID.

@@ -6,6 +6,7 @@
 //! continue behind the place where firmware should have returned to.
 
 use super::frame;
+use core::cell::UnsafeCell;
 use kernel::{
     bindings,
     prelude::*,
@@ -27,14 +28,34 @@ pub(crate) enum Cut {
 /// The vector of [`Cut::TimeLimit`].
 const WATCHDOG: u64 = 1 << 32;
 
-/// Vector plus one, 0 if nothing has happened.
-static VECTOR: Atomic<u64> = Atomic::new(0);
+/// Vector plus one, 0 if nothing has happened. Written and read by the processor that executes the call.
+static VECTOR: Local = Local(UnsafeCell::new(0));
+
+struct Local(UnsafeCell<u64>);
+
+// SAFETY: Accessed by the processor that executes the call only, a word at a time.
+unsafe impl Sync for Local {}
+
+impl Local {
+    fn load(&self) -> u64 {
+        // SAFETY: See above.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    fn store(&self, value: u64) {
+        // SAFETY: See above.
+        unsafe { self.0.get().write_volatile(value) };
+    }
+}
+
 static INSTRUCTION: Atomic<u64> = Atomic::new(0);
 static ADDRESS: Atomic<u64> = Atomic::new(0);
 
 /// Takes note of the way that the last call ended, and forgets it.
 pub(crate) fn take() -> Option<Cut> {
-    match VECTOR.xchg(0, Relaxed).checked_sub(1)? {
+    let vector = VECTOR.load().checked_sub(1)?;
+    VECTOR.store(0);
+    match vector {
         WATCHDOG => Some(Cut::TimeLimit(INSTRUCTION.load(Relaxed))),
         vector => Some(Cut::Fault(
             u32::try_from(vector).unwrap_or(u32::MAX),
@@ -64,7 +85,7 @@ fn cut(regs: &mut bindings::pt_regs, vector: u64, address: u64) -> bool {
     }
     INSTRUCTION.store(word(regs.ip), Relaxed);
     ADDRESS.store(address, Relaxed);
-    VECTOR.store(vector.saturating_add(1), Relaxed);
+    VECTOR.store(vector.saturating_add(1));
     frame::disarm();
     regs.ip = (&raw const slaunch_efi_recover).addr();
     regs.sp = frame::kernel_rsp();

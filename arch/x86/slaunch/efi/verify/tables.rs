@@ -8,12 +8,21 @@ use super::{
         Violation,
         What, //
     },
+    compare::{
+        self,
+        Vectors, //
+    },
     control::Control,
     cpu, //
 };
 
 /// Words of the IDT: 256 gates of 16 bytes.
 const IDT_WORDS: usize = 512;
+
+/// The same in what is compared in one step.
+const IDT_STEPS: usize = IDT_WORDS / compare::STEP;
+
+const _: () = assert!(IDT_STEPS * compare::STEP == IDT_WORDS);
 
 /// Words of the GDT that are kept: the kernel has 16 descriptors.
 const GDT_WORDS: usize = 16;
@@ -81,14 +90,23 @@ impl Tables {
 
     /// Finds what has changed in the tables since, and puts it back. The registers that say where they are
     /// have been put back already.
-    pub(crate) fn restore(&self, control: &Control, found: &mut Violation) {
+    ///
+    /// # Safety
+    ///
+    /// The FPU may be used.
+    pub(crate) unsafe fn restore(
+        &self,
+        vectors: Vectors,
+        control: &Control,
+        found: &mut Violation,
+    ) {
         let gdt = self.gdt.get(..self.gdt_words).unwrap_or(&[]);
-        // SAFETY: As when they were read.
+        // SAFETY: As when they were read; the FPU by the requirement of this function.
         let same = unsafe {
-            cpu::equal(pointer(control.idtr.base), self.idt.as_ptr(), IDT_WORDS)
-                && cpu::equal(pointer(self.gdt_at), gdt.as_ptr(), gdt.len())
+            vectors.equal(pointer(control.idtr.base), self.idt.as_ptr(), IDT_STEPS)
+                && compare::equal(pointer(self.gdt_at), gdt.as_ptr(), gdt.len())
                 && (self.tss_at == 0
-                    || cpu::equal(pointer(self.tss_at), self.tss.as_ptr(), TSS_WORDS))
+                    || compare::equal(pointer(self.tss_at), self.tss.as_ptr(), TSS_WORDS))
         };
         if !same {
             // SAFETY: As when they were read; this is what was there.
@@ -139,7 +157,7 @@ fn pointer(address: u64) -> *const u64 {
 /// They can be read.
 unsafe fn copy(from: u64, to: &mut [u64]) {
     // SAFETY: By the requirement of this function.
-    unsafe { core::ptr::copy_nonoverlapping(pointer(from), to.as_mut_ptr(), to.len()) };
+    unsafe { compare::copy(pointer(from), to.as_mut_ptr(), to.len()) };
 }
 
 /// Puts back each word that differs, which belongs to entries of so many words.

@@ -24,11 +24,16 @@ use super::{
             What, //
         }, //
     },
+    compare::{
+        Vectors,
+        STEP, //
+    },
     compress::{
         self,
         PageDigest, //
     },
-    cpu, //
+    cpu,
+    entries::Entries, //
 };
 use kernel::{
     bindings,
@@ -45,21 +50,15 @@ struct Range {
     physical: u64,
 }
 
-/// Entries that lie side by side, and where their copy is.
-struct Span {
-    range: usize,
-    entries: *const u64,
-    words: usize,
-    copy: usize,
-}
-
 /// What is kept of the page tables.
 pub(crate) struct Tree {
     ranges: KVVec<Range>,
-    spans: KVVec<Span>,
-    copy: KVVec<u64>,
+    entries: Entries,
+    vectors: Vectors,
     /// The top of firmware's address space: entries of the lower half and of the window.
     tops: KVVec<u64>,
+    /// Behind how many of the former, in steps of the comparison, there is nothing but zeros.
+    low_used: usize,
     /// Firmware's tables below, physical, and the digests of their contents.
     tables: KVVec<(u64, PageDigest)>,
     /// Room for a table without the bits that the processor sets.
@@ -71,6 +70,8 @@ pub(crate) struct Tree {
 
 // SAFETY: The pointers are to page tables of the kernel's, which any thread may read.
 unsafe impl Send for Tree {}
+
+const _: () = assert!(LOW % STEP == 0 && WINDOW_ENTRIES % STEP == 0);
 
 /// Most of firmware's page tables that are made read-only: 2 MiB of them.
 const TABLES: usize = 512;
@@ -127,22 +128,6 @@ pub(crate) fn is_code(address: usize) -> bool {
         .is_ok_and(|leaf| leaf.value & (bit::PRESENT | bit::WRITE | bit::NX) == bit::PRESENT)
 }
 
-impl Span {
-    /// Finds pages that were written: the processor says so in an entry that has not changed otherwise.
-    #[cold]
-    fn find_written(&self, copy: &[u64], name: &'static str, found: &mut Violation) {
-        for (word, &was) in copy.iter().enumerate().take(self.words) {
-            let entry = self.entries.wrapping_add(word).cast_mut();
-            // SAFETY: An entry of a table of the kernel's.
-            let now = unsafe { entry.read_volatile() };
-            if (was ^ now) & !bit::ACCESSED == bit::DIRTY && now & bit::DIRTY != 0 {
-                let at = u64::try_from(word).unwrap_or(u64::MAX);
-                found.add(Deviation::new(What::Memory(name, at), was, now));
-            }
-        }
-    }
-}
-
 impl Range {
     /// Whether each of its pages is what it should be, and cannot be written; or where it is not, with the entry.
     fn check(&self) -> Result<(), (usize, u64)> {
@@ -180,9 +165,10 @@ impl Tree {
     pub(crate) fn new() -> Result<Self> {
         let mut tree = Self {
             ranges: KVVec::new(),
-            spans: KVVec::new(),
-            copy: KVVec::new(),
+            entries: Entries::EMPTY,
+            vectors: Vectors::find(),
             tops: KVVec::new(),
+            low_used: 0,
             tables: KVVec::new(),
             scratch: KVVec::from_elem(0, ENTRIES, GFP_KERNEL)?,
             digested: false,
@@ -270,34 +256,7 @@ impl Tree {
             }
         }
         all.sort_unstable();
-        self.spans.clear();
-        self.copy.clear();
-        let mut before = None;
-        for &(entry, range) in &all {
-            let place: *const u64 = core::ptr::with_exposed_provenance(entry);
-            let next = match before.replace(entry) {
-                Some(before) if before == entry => continue,
-                Some(before) => before.wrapping_add(size_of::<u64>()) == entry,
-                None => false,
-            };
-            // SAFETY: An entry of a table of the kernel's.
-            self.copy
-                .push(unsafe { place.read_volatile() }, GFP_KERNEL)?;
-            match self.spans.last_mut() {
-                Some(span) if next && span.range == range => {
-                    span.words = span.words.saturating_add(1);
-                }
-                _ => self.spans.push(
-                    Span {
-                        range,
-                        entries: place,
-                        words: 1,
-                        copy: self.copy.len().saturating_sub(1),
-                    },
-                    GFP_KERNEL,
-                )?,
-            }
-        }
+        self.entries.take(&all)?;
         self.stale = false;
         Ok(())
     }
@@ -312,6 +271,11 @@ impl Tree {
                 )?;
             }
         }
+        let mut low = self.tops.iter().take(LOW);
+        let used = low
+            .rposition(|&entry| entry != 0)
+            .map_or(0, |last| last + 1);
+        self.low_used = used.div_ceil(STEP);
         Ok(())
     }
 
@@ -408,36 +372,22 @@ impl Tree {
         unsafe { compress::page(self.scratch.as_ptr().addr()) }
     }
 
-    /// Finds what does not protect any more. `full`: the contents of firmware's tables too.
+    /// Finds what does not protect any more. `full`: the contents of firmware's tables too. Returns whether
+    /// stock is to be taken again.
     ///
     /// # Safety
     ///
     /// The FPU may be used.
-    pub(crate) unsafe fn compare(&mut self, full: bool, found: &mut Violation) {
-        let mut differs = false;
-        for span in &self.spans {
-            let Some(copy) = self.copy.get(span.copy..) else {
-                continue;
-            };
-            // SAFETY: Entries of tables of the kernel's, and as many words of the copy.
-            if unsafe { cpu::equal(span.entries, copy.as_ptr(), span.words) } {
-                continue;
-            }
+    pub(crate) unsafe fn compare(&mut self, full: bool, found: &mut Violation) -> bool {
+        if !self.entries.are_same() {
             self.stale = true;
-            let Some(range) = self.ranges.get(span.range) else {
-                continue;
-            };
-            span.find_written(copy, range.name, found);
-            differs = true;
-        }
-        if differs {
+            let name = |range| self.ranges.get(range).map(|range: &Range| range.name);
+            self.entries.find_written(name, found);
             self.check_ranges(found);
         }
-        self.compare_tops(found);
-        if !full {
-            return;
-        }
-        for index in 0..self.tables.len() {
+        // SAFETY: By the requirement of this function.
+        unsafe { self.compare_tops(found) };
+        for index in 0..if full { self.tables.len() } else { 0 } {
             // SAFETY: By the requirement of this function.
             let now = unsafe { self.digest(index) };
             let Some(&(physical, was)) = self.tables.get(index) else {
@@ -451,6 +401,7 @@ impl Tree {
                 ));
             }
         }
+        self.stale
     }
 
     /// Looks at protection itself: an entry may serve more than one range.
@@ -469,11 +420,25 @@ impl Tree {
     }
 
     /// The entries at the top, which are exactly what they were.
-    fn compare_tops(&self, found: &mut Violation) {
+    ///
+    /// # Safety
+    ///
+    /// The FPU may be used.
+    unsafe fn compare_tops(&self, found: &mut Violation) {
         let (low, high) = self.tops.split_at(LOW.min(self.tops.len()));
-        for (entries, was) in [(top(), low), (window(), high)] {
-            // SAFETY: Entries of a table of the kernel's, and as many words.
-            if unsafe { cpu::equal(entries, was.as_ptr(), was.len()) } {
+        for (entries, was, used) in [
+            (top(), low, self.low_used),
+            (window(), high, WINDOW_ENTRIES / STEP),
+        ] {
+            let rest = (was.len() / STEP).saturating_sub(used);
+            let zeros = entries.wrapping_add(used.wrapping_mul(STEP));
+            // SAFETY: Entries of a table of the kernel's, and as many words; the FPU by the requirement of this
+            // function.
+            let same = unsafe {
+                self.vectors.equal(entries, was.as_ptr(), used)
+                    && (rest == 0 || self.vectors.zero(zeros, rest))
+            };
+            if same {
                 continue;
             }
             for (index, &was) in was.iter().enumerate() {

@@ -31,7 +31,10 @@ const SLOW: u32 = 100_000;
 /// How long any other may take, in ms.
 const QUICK: u32 = 10_000;
 
-/// How often the timer looks, in ns.
+/// How often the timer looks, in ms. A call may take so much longer.
+const LOOK_MS: u32 = 1000;
+
+/// The same in ns.
 const LOOK: i64 = 1_000_000_000;
 
 /// Memory for the kernel's structures.
@@ -55,17 +58,33 @@ static TIMER: Memory<bindings::hrtimer> = Memory::new();
 /// The request to start the timer.
 static START: Memory<bindings::call_single_data_t> = Memory::new();
 
-/// 2 once both are initialised.
-static READY: Atomic<u32> = Atomic::new(0);
+/// Whether both are initialised, and how many processors there were when that was last of interest.
+static READY: Atomic<u32> = Atomic::new(NEW);
+
+/// Nothing is initialised.
+const NEW: u32 = 0;
+/// Somebody is at it.
+const PREPARING: u32 = 1;
+/// There was no other processor.
+const ALONE: u32 = 2;
+/// There may be another.
+const READY_TO_LOOK: u32 = 3;
 
 /// The processor that the timer runs on, plus one; 0 if it does not.
 static SET: Atomic<u32> = Atomic::new(0);
 
-/// The processor that executes a call, plus one; 0 if none does.
-static BUSY: Atomic<u32> = Atomic::new(0);
+/// The call that is under way, if there is a processor in it: its number, whether it writes to flash, and the
+/// processor that executes it plus one. All in one word, as the timer may look at any time.
+static CALL: Atomic<u64> = Atomic::new(0);
 
-/// When its call is late, in ns since boot.
-static DEADLINE: Atomic<i64> = Atomic::new(0);
+/// The call that the timer has seen when it last looked, and how often it has seen it before.
+static SEEN: Atomic<u64> = Atomic::new(0);
+static LOOKS: Atomic<u32> = Atomic::new(0);
+
+/// The parts of [`CALL`].
+const PROCESSOR: u64 = 0x7fff_ffff;
+const WRITES: u64 = 0x8000_0000;
+const NUMBER: u64 = 1 << 32;
 
 extern "C" {
     fn slaunch_other_cpu(cpu: c_uint) -> c_uint;
@@ -74,7 +93,7 @@ extern "C" {
 
 /// Prepares everything, once, where the thread may sleep.
 pub(crate) fn prepare() {
-    if READY.cmpxchg(0, 1, Relaxed).is_err() {
+    if READY.cmpxchg(NEW, PREPARING, Relaxed).is_err() {
         return;
     }
     let monotonic = c_int::try_from(bindings::CLOCK_MONOTONIC).unwrap_or(1);
@@ -84,18 +103,14 @@ pub(crate) fn prepare() {
         (*START.get()).func = Some(start);
         slaunch_watch();
     }
-    READY.store(2, Relaxed);
+    READY.store(READY_TO_LOOK, Relaxed);
 }
 
 /// From now on, on this processor, and in interrupt context.
 const PINNED: bindings::hrtimer_mode = bindings::hrtimer_mode_HRTIMER_MODE_REL_PINNED_HARD;
 
-fn now() -> i64 {
-    // SAFETY: Reads a clock.
-    unsafe { bindings::ktime_get() }
-}
-
 /// Has another processor than `cpu`, the present one, start the timer.
+#[cold]
 fn set(cpu: u32) {
     // SAFETY: Any number may be given.
     let other = unsafe { slaunch_other_cpu(cpu) };
@@ -103,8 +118,10 @@ fn set(cpu: u32) {
         return;
     };
     if other >= bindings::NR_CPUS {
+        READY.store(ALONE, Relaxed);
         return;
     }
+    READY.store(READY_TO_LOOK, Relaxed);
     // SAFETY: Initialised. The other processor is online and stays so for as long as this one is not preempted. A
     // request that is still under way is an error that does not matter: the timer will run.
     if unsafe { bindings::smp_call_function_single_async(number, START.get()) } == 0 {
@@ -118,52 +135,76 @@ unsafe extern "C" fn start(_info: *mut c_void) {
     unsafe { bindings::hrtimer_start_range_ns(TIMER.get(), LOOK, 0, PINNED) };
 }
 
-/// The limit for the present call, for as long as it is kept.
-pub(crate) struct Watch(u32);
+/// The watch over the present call, for as long as it is kept.
+pub(crate) struct Watch {
+    number: u64,
+    limit: u32,
+}
+
+/// How long a call may take in ms, by its word in [`CALL`].
+fn limit(call: u64) -> u32 {
+    match call & WRITES {
+        0 => QUICK,
+        _ => SLOW,
+    }
+}
 
 impl Watch {
-    /// Begins a call of `service` on this processor.
-    pub(crate) fn new(service: Service) -> Self {
-        let cpu = recover::this_cpu();
-        let limit = match service {
-            Service::SetVariable | Service::UpdateCapsule | Service::SetVirtualAddressMap => SLOW,
-            _ => QUICK,
+    /// Begins a call of `service` on this processor, `cpu`.
+    pub(crate) fn new(service: Service, cpu: u32) -> Self {
+        let writes = match service {
+            Service::SetVariable | Service::UpdateCapsule | Service::SetVirtualAddressMap => WRITES,
+            _ => 0,
         };
-        if READY.load(Relaxed) == 2 {
-            let ns = i64::from(limit).saturating_mul(1_000_000);
-            DEADLINE.store(now().saturating_add(ns), Relaxed);
-            BUSY.store(cpu.saturating_add(1), Relaxed);
+        let number = (CALL.load(Relaxed) & !(NUMBER - 1)).wrapping_add(NUMBER);
+        CALL.store(number | writes | u64::from(cpu.saturating_add(1)), Relaxed);
+        // A processor that was alone asks only now and then whether it still is.
+        let wanted = match READY.load(Relaxed) {
+            READY_TO_LOOK => true,
+            ALONE => number / NUMBER % 16 == 0,
+            _ => false,
+        };
+        if wanted {
             let on = SET.load(Relaxed);
             if on == 0 || on == cpu.saturating_add(1) {
                 set(cpu);
             }
         }
-        Self(limit)
+        Self {
+            number,
+            limit: limit(writes),
+        }
     }
 
     /// The limit in ms.
     pub(crate) fn limit(&self) -> u32 {
-        self.0
+        self.limit
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        BUSY.store(0, Relaxed);
+        CALL.store(self.number, Relaxed);
     }
 }
 
 /// The timer.
 unsafe extern "C" fn look(timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
-    let Some(cpu) = BUSY.load(Relaxed).checked_sub(1) else {
+    let call = CALL.load(Relaxed);
+    let processor = u32::try_from(call & PROCESSOR).unwrap_or(0);
+    let Some(cpu) = processor.checked_sub(1) else {
         SET.store(0, Relaxed);
         return bindings::hrtimer_restart::HRTIMER_NORESTART;
     };
-    let time = now();
-    if time >= DEADLINE.load(Relaxed) && cpu != recover::this_cpu() {
+    let looks = match SEEN.xchg(call, Relaxed) == call {
+        true => LOOKS.load(Relaxed).saturating_add(1),
+        false => 0,
+    };
+    LOOKS.store(looks, Relaxed);
+    if looks.saturating_mul(LOOK_MS) >= limit(call) && cpu != recover::this_cpu() {
         recover::interrupt(cpu);
     }
-    // SAFETY: This is the timer, which has just run.
-    unsafe { bindings::hrtimer_forward(timer, time, LOOK) };
+    // SAFETY: This is the timer, which has just run; reads a clock.
+    unsafe { bindings::hrtimer_forward(timer, bindings::ktime_get(), LOOK) };
     bindings::hrtimer_restart::HRTIMER_RESTART
 }
