@@ -37,6 +37,8 @@ pub struct Cli {
 pub enum Command {
     /// Show the event log
     Log(LogArgs),
+    /// Replay the event log in every bank and compare with the TPM
+    Replay(ReplayArgs),
 }
 
 /// The PCR with this number.
@@ -64,4 +66,22 @@ pub struct LogArgs {
     /// No digests
     #[arg(long)]
     pub no_digests: bool,
+}
+
+/// Arguments of `slaunch replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// The log, - for standard input; else the one of this machine
+    ///
+    /// A log that is given is compared with nothing unless --pcrs or --tpm says so.
+    pub file: Option<PathBuf>,
+    /// PCR values, as tpm2_pcrread prints them, or in JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "tpm")]
+    pub pcrs: Option<PathBuf>,
+    /// The TPM's device (/dev/tpmrm0), or the socket of swtpm
+    #[arg(long, value_name = "DEVICE")]
+    pub tpm: Option<PathBuf>,
+    /// The log of a launch that the PCRs are of, to find out where this one parts from them
+    #[arg(long, value_name = "LOG")]
+    pub reference: Option<PathBuf>,
 }

@@ -14,4 +14,6 @@ pub mod exit;
 pub mod input;
 pub mod log;
 pub mod out;
+pub mod replay;
 pub mod run;
+pub mod tpm;

@@ -4,6 +4,7 @@
 
 mod json;
 mod names;
+mod readable;
 mod show;
 mod table;
 mod walk;
@@ -20,6 +21,7 @@ use crate::input::{self, Root};
 use crate::out::Paint;
 
 pub use names::type_name;
+pub use readable::Readable;
 pub use show::{Filter, Shower};
 pub use walk::{explain, walk, Damage, Format, Header, Item, Sink, Summary};
 

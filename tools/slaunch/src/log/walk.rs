@@ -149,7 +149,7 @@ fn stand_in(format: LogFormat) -> Vec<u8> {
 }
 
 /// Where the log in `bytes` ends, if it tells, and the bytes that are missing.
-fn end(reader: &LogReader<'_>, bytes: &[u8]) -> (usize, usize) {
+pub(super) fn end(reader: &LogReader<'_>, bytes: &[u8]) -> (usize, usize) {
     let header = reader.header();
     let next = header
         .vendor

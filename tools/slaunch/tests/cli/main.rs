@@ -4,3 +4,5 @@
 
 mod common;
 mod log;
+mod replay;
+mod swtpm;
