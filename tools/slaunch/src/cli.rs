@@ -10,6 +10,7 @@ use launch_data::digest::Alg;
 use crate::bank;
 use crate::exit;
 use crate::out::Color;
+use crate::status;
 
 /// Shows, replays, predicts and judges launches
 ///
@@ -35,6 +36,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Tell whether this machine was launched, and what to do if not
+    Status(StatusArgs),
     /// Show the event log
     Log(LogArgs),
     /// Replay the event log in every bank and compare with the TPM
@@ -84,4 +87,17 @@ pub struct ReplayArgs {
     /// The log of a launch that the PCRs are of, to find out where this one parts from them
     #[arg(long, value_name = "LOG")]
     pub reference: Option<PathBuf>,
+}
+
+/// The number of an error.
+fn code(text: &str) -> Result<u32, String> {
+    status::number(text).ok_or_else(|| "a number, such as 0xc0008083".into())
+}
+
+/// Arguments of `slaunch status`.
+#[derive(Args, Debug)]
+pub struct StatusArgs {
+    /// Explain an error code: that of the console, of a cap event, or of TXT.ERRORCODE
+    #[arg(long, value_name = "CODE", value_parser = code)]
+    pub explain: Option<u32>,
 }

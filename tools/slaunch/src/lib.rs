@@ -16,4 +16,5 @@ pub mod log;
 pub mod out;
 pub mod replay;
 pub mod run;
+pub mod status;
 pub mod tpm;

@@ -14,12 +14,14 @@ use crate::input::Root;
 use crate::log;
 use crate::out::{safe, Paint};
 use crate::replay;
+use crate::status;
 
 fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Answer> {
     let root = Root::new(cli.root.as_deref());
     let paint = Paint::new(cli.color);
     match &cli.command {
         Command::Log(args) => log::run(args, cli.json, &root, paint, out),
+        Command::Status(args) => status::run(args, cli.json, &root, paint, out),
         Command::Replay(args) => replay::run(args, cli.json, &root, paint, out),
     }
 }

@@ -5,4 +5,5 @@
 mod common;
 mod log;
 mod replay;
+mod status;
 mod swtpm;
