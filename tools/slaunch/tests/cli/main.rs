@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The program, run on what launches in the machine model left, and on damaged forms of it.
+
+mod common;
+mod log;
+mod replay;
+mod status;
+mod swtpm;
