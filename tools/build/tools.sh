@@ -3,7 +3,7 @@
 #
 # tools.sh: build the programs in tools/ (`make tools`).
 #
-#   out/bin/          host programs: drtm-vm (the machine model), launch-check
+#   out/bin/          host programs: drtm-vm (the machine model), launch-check, slaunch (static)
 #   out/guest/init    the test guest's init, a static program
 #   out/guest/initramfs.cpio  that program as an initramfs
 #   out/firmware/     UEFI programs for the tests: a boot loader, a hostile driver
@@ -63,7 +63,8 @@ main() {
 		copy_if_changed "$TARGET_DIR/release/$p" "$OUT/bin/$p"
 	done
 	RUSTFLAGS="-Ctarget-feature=+crt-static -Cstrip=symbols" \
-		cargo_build "guest program" -p guest-init --target $GUEST_TARGET
+		cargo_build "static programs" -p guest-init -p slaunch --target $GUEST_TARGET
+	copy_if_changed "$TARGET_DIR/$GUEST_TARGET/release/slaunch" "$OUT/bin/slaunch"
 	p=$TARGET_DIR/$GUEST_TARGET/release/guest-init
 	if ! cmp -s "$p" "$OUT/guest/init" || [ ! -f "$OUT/guest/initramfs.cpio" ]; then
 		rm -f "$OUT/guest/initramfs.cpio"
