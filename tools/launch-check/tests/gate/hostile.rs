@@ -46,7 +46,7 @@ impl Settings {
 }
 
 /// The machine that the cases with these settings start from.
-fn snapshot(settings: Settings) -> &'static Snapshot {
+pub fn snapshot(settings: Settings) -> &'static Snapshot {
     static SNAPSHOTS: [OnceLock<Snapshot>; 5] = [const { OnceLock::new() }; 5];
     SNAPSHOTS[settings as usize].get_or_init(|| {
         let _slot = Slot::take();
@@ -237,6 +237,7 @@ cases! {
     gs_base "B15-gs-base" ["GS_BASE"];
     kernel_gs_base "B16-kernel-gs-base" ["KERNEL_GS_BASE"];
     tsc_aux "B17-tsc-aux" ["TSC_AUX"];
+    apic_base "B19-apic-base" ["APIC_BASE"];
     vm_hsave_pa "B20-vm-hsave-pa" ["VM_HSAVE_PA"];
 
     lidt "C01-lidt" ["IDTR"];
@@ -414,6 +415,7 @@ fn real_without_a_gate() {
         "A02-cr4-smep A03-cr4-smap A04-cr4-umip",
         "B03-cstar B07-sysenter-eip B08-pat B10-mtrr-base B11-mtrr-mask B12-mtrr-fix",
         "B09-mtrr-def-type B17-tsc-aux B20-vm-hsave-pa C08-dr0 C07-dr7",
+        "B19-apic-base",
         "C03-idt-entry C04-gdt-entry C05-tss-ist C06-ds",
         "H01-text H02-text-alias H04-rodata H12-data H10-own-code H11-firmware-code",
         "H05-pte-text H06-pte-rodata H07-pte-idt H08-pte-efi H09-pte-efi-code H13-pte-text-alias",

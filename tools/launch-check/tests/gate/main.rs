@@ -18,4 +18,5 @@ mod before;
 mod hostile;
 mod prm;
 mod talk;
+mod unkept;
 mod vm;
