@@ -62,11 +62,6 @@ pub struct Config {
     pub cpu: String,
     /// Count instructions: one takes `2^n` ns of guest time. One host thread for all CPUs.
     pub icount: Option<u8>,
-    /// One host thread for all CPUs, for guests that change code which other CPUs execute. With
-    /// several, QEMU may translate a page while another thread writes to it: it forgets the page's
-    /// translations before it stores, and write-protects the page after it has read it. What was read in
-    /// between stays, such as a breakpoint that is long gone.
-    pub one_thread: bool,
     /// Offset of `startup_64` in the kernel's image, for a milestone where the launch ends and the
     /// boot goes on as any other.
     pub startup: Option<u64>,
@@ -102,7 +97,6 @@ impl Default for Config {
             // interrupts off, and where another processor is slow to answer it may wait for ever.
             cpu: "max,+skinit,+invtsc,+tsc-adjust,x-force-features=on".into(),
             icount: None,
-            one_thread: false,
             startup: None,
             extra: Vec::new(),
             strict: true,

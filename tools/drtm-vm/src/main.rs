@@ -79,9 +79,6 @@ struct Boot {
     /// Count instructions: each takes 2^N ns of guest time.
     #[arg(long, value_name = "N")]
     icount: Option<u8>,
-    /// One host thread for all CPUs: for guests that change code which other CPUs execute.
-    #[arg(long)]
-    one_thread: bool,
     /// Offset of startup_64 in the kernel's image (see System.map), noted as a milestone.
     #[arg(long, value_name = "BYTES", requires = "icount")]
     startup: Option<u64>,
@@ -160,7 +157,6 @@ fn boot(options: Boot) -> anyhow::Result<ExitCode> {
         tpm_interface: options.tpm,
         tpm_version: options.tpm_version,
         icount: options.icount,
-        one_thread: options.one_thread,
         startup: options.startup,
         extra: options.qemu,
         strict: !options.lenient,

@@ -134,17 +134,14 @@ impl Qemu {
 fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>) -> Result<()> {
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-S"]);
     command.args(["-machine", "q35,smm=off,memory-backend=ram"]);
-    let threads = match config.one_thread || config.icount.is_some() {
-        true => "tcg,thread=single",
-        false => "tcg,thread=multi",
+    match config.icount {
+        None => command.args(["-accel", "tcg,thread=multi"]),
+        Some(shift) => {
+            command.args(["-accel", "tcg,thread=single", "-icount"]);
+            // With sleep=off QEMU would skip to the next timer at every stop of the debugger.
+            command.arg(format!("shift={shift},sleep=on"))
+        }
     };
-    command.args(["-accel", threads]);
-    if let Some(shift) = config.icount {
-        // With sleep=off QEMU would skip to the next timer at every stop of the debugger.
-        command
-            .arg("-icount")
-            .arg(format!("shift={shift},sleep=on"));
-    }
     command.args(["-cpu", &config.cpu]);
     command.args(["-smp", &config.cpus.to_string()]);
     command.args(["-m", &config.memory_mib.to_string()]);

@@ -9,13 +9,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::thread;
 
-use anyhow::{bail, Context, Result};
-use tpm_core::{
-    pcr_banks, pcr_read, Digest, Duration, HashAlg, Pcr, TpmError, TpmFamily, Transport,
-};
+use anyhow::{anyhow, bail, Context, Result};
+use tpm_core::{pcr_banks, pcr_read, Digest, HashAlg, Pcr, TpmError, TpmFamily};
 
 /// The TPM itself, without the resource manager.
 pub(crate) const DEVICE: &str = "/dev/tpm0";
@@ -36,79 +32,34 @@ fn bank_name(alg: u16) -> String {
     }
 }
 
-/// The device as the core's transport. The kernel sees to the locality, to
-/// timeouts and to a TPM that is busy.
-struct Device {
-    file: File,
-    family: TpmFamily,
-    /// What the last exchange failed with: the core has no words for it.
-    failure: Option<std::io::Error>,
+type Device = tpm_core::Device<File>;
+
+fn open() -> Result<Device> {
+    let family = match fs::read_to_string(FAMILY).context(FAMILY)?.trim() {
+        "1" => TpmFamily::Tpm12,
+        "2" => TpmFamily::Tpm20,
+        other => bail!("{FAMILY} reads {other:?}"),
+    };
+    let file = File::options().read(true).write(true).open(DEVICE);
+    Ok(Device::new(file.context(DEVICE)?, family))
 }
 
-impl Device {
-    fn open() -> Result<Self> {
-        let family = match fs::read_to_string(FAMILY).context(FAMILY)?.trim() {
-            "1" => TpmFamily::Tpm12,
-            "2" => TpmFamily::Tpm20,
-            other => bail!("{FAMILY} reads {other:?}"),
-        };
-        let file = File::options().read(true).write(true).open(DEVICE);
-        Ok(Self {
-            file: file.context(DEVICE)?,
-            family,
-            failure: None,
-        })
-    }
-
-    fn exchange(&mut self, command: &[u8], response: &mut [u8]) -> std::io::Result<usize> {
-        // A write is one command, a read its response.
-        self.file.write_all(command)?;
-        self.file.read(response)
-    }
-
-    /// An error of the core, with what the device said.
-    fn explain(&mut self, what: &str, error: TpmError) -> anyhow::Error {
-        match self.failure.take() {
-            Some(failure) => anyhow::anyhow!("{DEVICE}: {what}: {failure}"),
-            None => anyhow::anyhow!("{DEVICE}: {what}: {error:x?}"),
-        }
-    }
-}
-
-impl Transport for Device {
-    fn family(&self) -> TpmFamily {
-        self.family
-    }
-
-    fn transmit(
-        &mut self,
-        command: &[u8],
-        response: &mut [u8],
-        _duration: Duration,
-    ) -> Result<usize, TpmError> {
-        self.exchange(command, response).map_err(|failure| {
-            self.failure = Some(failure);
-            TpmError::Vanished
-        })
-    }
-
-    fn pause(&mut self, us: u64) -> Result<(), TpmError> {
-        thread::sleep(std::time::Duration::from_micros(us));
-        Ok(())
-    }
+/// An error of the core, with what the device said.
+fn explain(device: &mut Device, what: &str, error: TpmError) -> anyhow::Error {
+    anyhow!("{DEVICE}: {what}: {}", device.explain(error))
 }
 
 fn read(device: &mut Device, pcr: Pcr, alg: HashAlg) -> Result<Digest> {
     pcr_read(device, pcr, alg).map_err(|e| {
         let what = format!("PCR {} in bank {}", pcr.index(), bank_name(alg.id()));
-        device.explain(&what, e)
+        explain(device, &what, e)
     })
 }
 
 /// Reads every PCR of every active bank.
 pub(crate) fn read_all() -> Result<Pcrs> {
-    let mut device = Device::open()?;
-    let banks = pcr_banks(&mut device).map_err(|e| device.explain("banks", e))?;
+    let mut device = open()?;
+    let banks = pcr_banks(&mut device).map_err(|e| explain(&mut device, "banks", e))?;
     let mut all = Pcrs::new();
     for alg in banks.iter() {
         let bank = all.entry(bank_name(alg.id())).or_default();

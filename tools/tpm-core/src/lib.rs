@@ -13,3 +13,8 @@ pub use core_src::*;
 mod host;
 #[cfg(feature = "host")]
 pub use host::HostHash;
+
+#[cfg(feature = "device")]
+mod device;
+#[cfg(feature = "device")]
+pub use device::Device;

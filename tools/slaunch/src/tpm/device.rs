@@ -7,10 +7,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::thread;
 
-use anyhow::{Context, Result};
-use tpm_core::{identify, pcr_banks, pcr_read, Duration, Pcr, TpmError, TpmFamily, Transport};
+use anyhow::{anyhow, Context, Result};
+use tpm_core::{identify, pcr_banks, pcr_read, Pcr, TpmError, TpmFamily};
 
 use super::pcrs::Pcrs;
 
@@ -21,10 +20,7 @@ impl<C: Read + Write> Channel for C {}
 /// A TPM device file, or the socket of swtpm.
 pub struct Device {
     name: String,
-    channel: Box<dyn Channel>,
-    family: TpmFamily,
-    /// What the last exchange failed with: the core has no words for it.
-    failure: Option<io::Error>,
+    tpm: tpm_core::Device<Box<dyn Channel>>,
 }
 
 impl Device {
@@ -43,27 +39,17 @@ impl Device {
             file.map(|file| Box::new(file) as Box<dyn Channel>)
         };
         let mut device = Self {
-            channel: channel.with_context(|| name.clone())?,
+            tpm: tpm_core::Device::new(channel.with_context(|| name.clone())?, TpmFamily::Tpm20),
             name,
-            family: TpmFamily::Tpm20,
-            failure: None,
         };
-        device.family = identify(&mut device).map_err(|e| device.explain("family", e))?;
+        let family = identify(&mut device.tpm);
+        device.tpm.family = family.map_err(|e| device.explain("family", e))?;
         Ok(device)
-    }
-
-    fn exchange(&mut self, command: &[u8], response: &mut [u8]) -> io::Result<usize> {
-        // A write is one command, a read its response.
-        self.channel.write_all(command)?;
-        self.channel.read(response)
     }
 
     /// An error of the core, with what the device said.
     fn explain(&mut self, what: &str, error: TpmError) -> anyhow::Error {
-        match self.failure.take() {
-            Some(failure) => anyhow::anyhow!("{}: {what}: {failure}", self.name),
-            None => anyhow::anyhow!("{}: {what}: {error:x?}", self.name),
-        }
+        anyhow!("{}: {what}: {}", self.name, self.tpm.explain(error))
     }
 
     /// Reads every PCR of every active bank.
@@ -72,38 +58,15 @@ impl Device {
     ///
     /// Those of the device.
     pub fn read_all(&mut self) -> Result<Pcrs> {
-        let banks = pcr_banks(self).map_err(|e| self.explain("banks", e))?;
+        let banks = pcr_banks(&mut self.tpm).map_err(|e| self.explain("banks", e))?;
         let mut pcrs = Pcrs::default();
         for alg in banks.iter() {
             for pcr in (0..24).filter_map(Pcr::new) {
-                let value = pcr_read(self, pcr, alg);
+                let value = pcr_read(&mut self.tpm, pcr, alg);
                 let value = value.map_err(|e| self.explain("PCR values", e))?;
                 pcrs.insert(alg.id(), pcr.index(), value.as_bytes().to_vec());
             }
         }
         Ok(pcrs)
-    }
-}
-
-impl Transport for Device {
-    fn family(&self) -> TpmFamily {
-        self.family
-    }
-
-    fn transmit(
-        &mut self,
-        command: &[u8],
-        response: &mut [u8],
-        _duration: Duration,
-    ) -> Result<usize, TpmError> {
-        self.exchange(command, response).map_err(|failure| {
-            self.failure = Some(failure);
-            TpmError::Vanished
-        })
-    }
-
-    fn pause(&mut self, us: u64) -> Result<(), TpmError> {
-        thread::sleep(std::time::Duration::from_micros(us));
-        Ok(())
     }
 }

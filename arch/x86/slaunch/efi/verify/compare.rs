@@ -31,7 +31,8 @@ pub(crate) const STEP: usize = 64;
 
 /// Whether there are vectors of 256 bits for comparing a lot.
 ///
-/// Kept by those who compare: it does not change.
+/// Kept by those who compare: it does not change. The upper halves are cleared afterwards, since the code for
+/// SHA-256 that may follow is slow with anything in them.
 #[derive(Clone, Copy)]
 pub(crate) struct Vectors(bool);
 
@@ -76,6 +77,7 @@ impl Vectors {
                  "jnz 2b",
                  "vptest ymm2, ymm2",
                  "setne {different}",
+                 "vzeroupper",
                  a = inout(reg) a => _, b = inout(reg) b => _, steps = inout(reg) steps => _,
                  different = out(reg_byte) different,
                  options(nostack, readonly));
@@ -115,6 +117,7 @@ impl Vectors {
                  "jnz 2b",
                  "vptest ymm0, ymm0",
                  "setne {different}",
+                 "vzeroupper",
                  a = inout(reg) a => _, steps = inout(reg) steps => _,
                  different = out(reg_byte) different,
                  options(nostack, readonly));

@@ -39,7 +39,7 @@ const ENTRY: usize = size_of::<u64>();
 
 /// Reads an entry.
 fn read(entry: *const u64) -> u64 {
-    // SAFETY: Whoever gave it to `take()` says that it is one.
+    // SAFETY: Whoever gave it to `of()` says that it is one.
     unsafe { entry.read_volatile() }
 }
 
@@ -54,14 +54,14 @@ impl Entries {
         single_owners: KVVec::new(),
     };
 
-    /// Copies these entries, in place of those that there were: addresses of entries of the kernel's page
-    /// tables in ascending order, with the ranges that they belong to.
+    /// Copies these entries: addresses of entries of the kernel's page tables in ascending order, with the
+    /// ranges that they belong to.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; then some are missing.
-    pub(crate) fn take(&mut self, all: &[(usize, usize)]) -> Result {
-        *self = Self::EMPTY;
+    /// `ENOMEM`.
+    pub(crate) fn of(all: &[(usize, usize)]) -> Result<Self> {
+        let mut entries = Self::EMPTY;
         let mut rest = all;
         while let Some((&first, others)) = rest.split_first() {
             let mut last = first.0;
@@ -72,10 +72,10 @@ impl Entries {
                 !beside
             });
             let (run, others) = rest.split_at(more.map_or(rest.len(), |more| more + 1));
-            self.push(run, last.wrapping_sub(first.0) / ENTRY + 1)?;
+            entries.push(run, last.wrapping_sub(first.0) / ENTRY + 1)?;
             rest = others;
         }
-        Ok(())
+        Ok(entries)
     }
 
     /// Adds entries that lie side by side, `words` different ones.

@@ -165,16 +165,18 @@ impl State {
             self.pieces.push(text, GFP_KERNEL)?;
         }
         if booted() && !self.complete {
+            // What an attempt that failed has left.
+            self.pieces.truncate(1);
             let data = memory::Piece::new("read-only data", memory::read_only_data())?;
             self.pieces.push(data, GFP_KERNEL)?;
-            self.add_code()?;
-            self.complete = true;
             self.digested = false;
+            self.add_code()?;
             self.vectors = compare::Vectors::find();
             self.tree = Some(tree::Tree::new()?);
+            self.complete = true;
         }
         if let Some(tree) = &mut self.tree {
-            tree.refresh();
+            tree.refresh()?;
         }
         Ok(())
     }

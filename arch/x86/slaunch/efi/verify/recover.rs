@@ -28,15 +28,17 @@ pub(crate) enum Cut {
 /// The vector of [`Cut::TimeLimit`].
 const WATCHDOG: u64 = 1 << 32;
 
-/// Vector plus one, 0 if nothing has happened. Written and read by the processor that executes the call.
-static VECTOR: Local = Local(UnsafeCell::new(0));
-
+/// A word that only the processor that executes the call accesses, in that call and in what interrupts it.
 struct Local(UnsafeCell<u64>);
 
 // SAFETY: Accessed by the processor that executes the call only, a word at a time.
 unsafe impl Sync for Local {}
 
 impl Local {
+    const fn new() -> Self {
+        Self(UnsafeCell::new(0))
+    }
+
     fn load(&self) -> u64 {
         // SAFETY: See above.
         unsafe { self.0.get().read_volatile() }
@@ -48,19 +50,21 @@ impl Local {
     }
 }
 
-static INSTRUCTION: Atomic<u64> = Atomic::new(0);
-static ADDRESS: Atomic<u64> = Atomic::new(0);
+/// Vector plus one, 0 if nothing has happened.
+static VECTOR: Local = Local::new();
+static INSTRUCTION: Local = Local::new();
+static ADDRESS: Local = Local::new();
 
 /// Takes note of the way that the last call ended, and forgets it.
 pub(crate) fn take() -> Option<Cut> {
     let vector = VECTOR.load().checked_sub(1)?;
     VECTOR.store(0);
     match vector {
-        WATCHDOG => Some(Cut::TimeLimit(INSTRUCTION.load(Relaxed))),
+        WATCHDOG => Some(Cut::TimeLimit(INSTRUCTION.load())),
         vector => Some(Cut::Fault(
             u32::try_from(vector).unwrap_or(u32::MAX),
-            INSTRUCTION.load(Relaxed),
-            ADDRESS.load(Relaxed),
+            INSTRUCTION.load(),
+            ADDRESS.load(),
         )),
     }
 }
@@ -83,8 +87,8 @@ fn cut(regs: &mut bindings::pt_regs, vector: u64, address: u64) -> bool {
     if unsafe { bindings::core_kernel_text(regs.ip) } != 0 {
         return false;
     }
-    INSTRUCTION.store(word(regs.ip), Relaxed);
-    ADDRESS.store(address, Relaxed);
+    INSTRUCTION.store(word(regs.ip));
+    ADDRESS.store(address);
     VECTOR.store(vector.saturating_add(1));
     frame::disarm();
     regs.ip = (&raw const slaunch_efi_recover).addr();

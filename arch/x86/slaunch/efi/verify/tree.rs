@@ -256,7 +256,7 @@ impl Tree {
             }
         }
         all.sort_unstable();
-        self.entries.take(&all)?;
+        self.entries = Entries::of(&all)?;
         self.stale = false;
         Ok(())
     }
@@ -331,10 +331,15 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes stock again, if that is due and the thread may sleep.
-    pub(crate) fn refresh(&mut self) {
-        if self.stale && self.copy_entries().is_err() {
-            self.stale = true;
+    /// Takes stock again, if that is due, where the thread may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; then it stays due.
+    pub(crate) fn refresh(&mut self) -> Result {
+        match self.stale {
+            true => self.copy_entries(),
+            false => Ok(()),
         }
     }
 
@@ -435,8 +440,7 @@ impl Tree {
             // SAFETY: Entries of a table of the kernel's, and as many words; the FPU by the requirement of this
             // function.
             let same = unsafe {
-                self.vectors.equal(entries, was.as_ptr(), used)
-                    && (rest == 0 || self.vectors.zero(zeros, rest))
+                self.vectors.equal(entries, was.as_ptr(), used) && self.vectors.zero(zeros, rest)
             };
             if same {
                 continue;

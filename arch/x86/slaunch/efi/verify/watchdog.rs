@@ -130,7 +130,7 @@ fn set(cpu: u32) {
 }
 
 /// Starts the timer on the present processor, wherever it ran before.
-unsafe extern "C" fn start(_info: *mut c_void) {
+extern "C" fn start(_info: *mut c_void) {
     // SAFETY: Initialised, and this is an interrupt. A timer that runs elsewhere is moved here.
     unsafe { bindings::hrtimer_start_range_ns(TIMER.get(), LOOK, 0, PINNED) };
 }
@@ -189,7 +189,7 @@ impl Drop for Watch {
 }
 
 /// The timer.
-unsafe extern "C" fn look(timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
+extern "C" fn look(_timer: *mut bindings::hrtimer) -> bindings::hrtimer_restart {
     let call = CALL.load(Relaxed);
     let processor = u32::try_from(call & PROCESSOR).unwrap_or(0);
     let Some(cpu) = processor.checked_sub(1) else {
@@ -204,7 +204,7 @@ unsafe extern "C" fn look(timer: *mut bindings::hrtimer) -> bindings::hrtimer_re
     if looks.saturating_mul(LOOK_MS) >= limit(call) && cpu != recover::this_cpu() {
         recover::interrupt(cpu);
     }
-    // SAFETY: This is the timer, which has just run; reads a clock.
-    unsafe { bindings::hrtimer_forward(timer, bindings::ktime_get(), LOOK) };
+    // SAFETY: The timer has just run; reads a clock.
+    unsafe { bindings::hrtimer_forward(TIMER.get(), bindings::ktime_get(), LOOK) };
     bindings::hrtimer_restart::HRTIMER_RESTART
 }
