@@ -115,11 +115,12 @@ launches() {
 }
 
 # loop NAME READS OPTION...: read a variable so often in a machine with these options and this addition
-# to the kernel's command line ($APPEND); what init says of it is in $BENCH/NAME/serial.log.
+# to the kernel's command line ($APPEND), and with the kernel KERNEL; what init says of it is in
+# $BENCH/NAME/serial.log.
 loop() {
 	local name=$1 reads=$2
 	shift 2
-	"$OUT/bin/drtm-vm" boot --kernel "$OUT/kernel/bzImage" --initrd "$OUT/guest/initramfs.cpio" --cpus 1 "$@" \
+	"$OUT/bin/drtm-vm" boot --kernel "$OUT/$KERNEL/bzImage" --initrd "$OUT/guest/initramfs.cpio" --cpus 1 "$@" \
 		--append "console=ttyS0 quiet no_timer_check efi-loop=$reads $APPEND" \
 		--out "$BENCH/$name" > "$BENCH/$name.log" ||
 		die "the machine to be measured failed: $(tail -n 1 "$BENCH/$name.log")" \
@@ -134,10 +135,13 @@ gate() {
 	BENCH=$CACHE/bench
 	rm -rf "$BENCH"
 	mkdir -p "$BENCH"
-	for mode in none plain trust fast full; do
+	for mode in without none plain trust fast full; do
 		reads=1000
+		KERNEL=kernel
 		APPEND="slaunch=on,wait slaunch_efi=$mode"
 		case $mode in
+		# The kernel in which there is no gate at all.
+		without) APPEND= KERNEL=kernel-c-tpm ;;
 		none) APPEND= ;;
 		# The measured kernel runs with four levels of page tables; this one would take five.
 		plain) APPEND=no5lvl ;;
@@ -164,8 +168,8 @@ gate() {
 		    good = value <= limit
 		    print(f"  {text:44} {value:10{form}}   at most {limit}  " + ("ok" if good else "MISSED"))
 		    return good
-		modes = ("none", "plain", "trust", "fast", "full")
-		names = {"none": "no launch", "plain": "same levels", "trust": "trust", "fast": "verify,fast", "full": "verify,full"}
+		modes = ("without", "none", "plain", "trust", "fast", "full")
+		names = {"without": "no gate", "none": "no launch", "plain": "same levels", "trust": "trust", "fast": "verify,fast", "full": "verify,full"}
 		good = True
 		for kind, unit, what in (("count", "ticks", "instructions"), ("time", "ns", "ns")):
 		    runs = {mode: read(f"{mode}-{kind}", unit) for mode in modes}

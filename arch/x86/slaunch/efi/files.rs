@@ -7,6 +7,7 @@ use super::{
     count,
     regions,
     text,
+    verify,
     violation, //
 };
 use kernel::{
@@ -32,6 +33,7 @@ const LONGEST: usize = 32;
 /// The files, for as long as they are there.
 pub(crate) struct Files {
     _mode: File<ModeFile>,
+    _check: File<Check>,
     _shown: [File<Shown>; 4],
 }
 
@@ -52,6 +54,7 @@ impl Files {
         let file = |name, mode, shown| dir.text_file(name, mode, Arc::new(shown, GFP_KERNEL)?);
         Ok(Self {
             _mode: dir.writable_file(c"mode", 0o600, mode)?,
+            _check: dir.writable_file(c"check", 0o600, Arc::new(Check, GFP_KERNEL)?)?,
             _shown: [
                 file(c"calls", 0o444, Shown::Calls)?,
                 file(c"violations", 0o444, Shown::Violations)?,
@@ -106,5 +109,27 @@ impl Writable for ModeFile {
         reader.read_slice(request)?;
         let _only = self.writers.lock();
         change::change(request.strip_suffix(b"\n").unwrap_or(request))
+    }
+}
+
+/// How often all digests were checked; whoever writes `1` has it done.
+struct Check;
+
+#[vtable]
+impl Text for Check {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", verify::checks())
+    }
+}
+
+impl Writable for Check {
+    fn write(&self, reader: &mut UserSliceReader) -> Result {
+        let mut buffer = [0; 2];
+        let request = buffer.get_mut(..reader.len()).ok_or(EINVAL)?;
+        reader.read_slice(request)?;
+        match request.strip_suffix(b"\n").unwrap_or(request) {
+            b"1" => verify::check(),
+            _ => Err(EINVAL),
+        }
     }
 }

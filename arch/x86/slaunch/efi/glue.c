@@ -3,10 +3,12 @@
  * What the gate needs from macros and inline functions.
  */
 #include <linux/cpumask.h>
+#include <linux/efi.h>
 #include <linux/kdebug.h>
 #include <linux/slaunch.h>
 
 #include <asm/apic.h>
+#include <asm/efi.h>
 #include <asm/nmi.h>
 #include <asm/trapnr.h>
 
@@ -29,6 +31,23 @@ unsigned int slaunch_other_cpu(unsigned int cpu)
 void slaunch_send_nmi(unsigned int cpu)
 {
 	__apic_send_IPI(cpu, NMI_VECTOR);
+}
+
+/*
+ * FPU and firmware's address space as a call has them, for a check without one.
+ * Returns what slaunch_efi_leave_space() wants. asm/efi.h is not for bindgen.
+ */
+struct mm_struct *slaunch_efi_enter_space(void)
+{
+	efi_fpu_begin();
+	efi_sync_low_kernel_mappings();
+	return use_temporary_mm(&efi_mm);
+}
+
+void slaunch_efi_leave_space(struct mm_struct *before)
+{
+	unuse_temporary_mm(before);
+	efi_fpu_end();
 }
 
 /* A breakpoint instruction in firmware; other exceptions look for a fixup. */

@@ -47,13 +47,15 @@ pub(crate) enum Service {
     PrmHandler,
     /// None that the kernel knows.
     Other,
+    /// None: the digests are checked without a call.
+    Check,
 }
 
 impl Service {
-    /// Number of services.
+    /// Number of services that can be called.
     pub(crate) const COUNT: usize = Self::Other as usize + 1;
 
-    /// All services, in order.
+    /// All services that can be called, in order.
     pub(crate) const ALL: [Self; Self::COUNT] = [
         Self::GetTime,
         Self::SetTime,
@@ -90,6 +92,7 @@ impl Service {
             Self::QueryVariableInfo => "QueryVariableInfo",
             Self::PrmHandler => "PRM handler",
             Self::Other => "unknown service",
+            Self::Check => "check",
         }
     }
 

@@ -11,7 +11,7 @@ use crate::hostile::{snapshot, Settings};
 use crate::talk::Guest;
 
 /// The driver's behaviours that have no effect. Where this fails QEMU has learned to keep one:
-/// it then belongs into the table of `hostile.rs`.
+/// it then belongs into the table of `hostile/cases.rs`.
 #[test]
 fn writes_are_ignored() {
     let snapshot = snapshot(Settings::Plain);

@@ -10,13 +10,14 @@ use crate::common::{Run, LAUNCH};
 use crate::machine::{cases, config, Ended, Kernel};
 
 /// The cases with every kernel.
-const COMMON: [&str; 8] = [
+const COMMON: [&str; 9] = [
     "permissions",
     "at_first",
     "calls",
     "regions",
     "digests",
-    "only_mode_can_be_written",
+    "check",
+    "other_files",
     "garbage",
     "present_mode",
 ];

@@ -45,6 +45,7 @@ use kernel::{
 };
 
 mod bounce;
+mod check;
 mod compare;
 mod compress;
 mod control;
@@ -58,7 +59,13 @@ mod tables;
 mod tree;
 mod watchdog;
 
-pub(crate) use memory::poked;
+pub(crate) use self::{
+    check::{
+        check,
+        checks, //
+    },
+    memory::poked, //
+};
 
 /// In [`Depth::Fast`], how many calls have the digests checked once.
 const EVERY: u32 = 64;
@@ -254,9 +261,7 @@ impl State {
                 }
             }
             if digests {
-                for piece in &self.pieces {
-                    piece.compare(found);
-                }
+                self.compare(found);
             }
         }
         if found.is_empty() {
@@ -287,20 +292,44 @@ impl State {
     ///
     /// The FPU may be used, and firmware's address space is active.
     unsafe fn begin(&mut self) {
-        if !self.digested || memory::any_poked() {
-            for piece in &mut self.pieces {
-                // SAFETY: By the requirement of this function; the memory is always mapped.
-                unsafe {
-                    piece.follow();
-                    piece.begin();
-                }
-            }
-            self.digested = true;
-        }
+        // SAFETY: By the requirement of this function.
+        unsafe { self.update() };
         if let Some(tree) = &mut self.tree {
             // SAFETY: By the requirement of this function.
             unsafe { tree.begin() };
         }
+    }
+
+    /// Computes the digests that are not known, or not any more.
+    ///
+    /// # Safety
+    ///
+    /// As for [`begin`](Self::begin).
+    unsafe fn update(&mut self) {
+        if self.digested && !memory::any_poked() {
+            return;
+        }
+        for piece in &mut self.pieces {
+            // SAFETY: By the requirement of this function; the memory is always mapped.
+            unsafe {
+                piece.follow();
+                piece.begin();
+            }
+        }
+        self.digested = true;
+    }
+
+    /// Computes all digests and compares them.
+    ///
+    /// # Safety
+    ///
+    /// As for [`begin`](Self::begin).
+    unsafe fn compare(&self, found: &mut Violation) {
+        for piece in &self.pieces {
+            // SAFETY: By the requirement of this function; the memory is always mapped.
+            unsafe { piece.compare(found) };
+        }
+        check::count();
     }
 }
 

@@ -28,6 +28,9 @@ CHANGED = 8
 # How often each disturbance must have happened, and how many seconds it may take.
 LEAST = 3
 LIMIT = 200
+# Seconds between two disturbances of a kind: most calls are made while some are under way, and the machine
+# is not busy with them alone.
+PAUSE = 0.5
 # Where the kernel can be probed: on the way of the calls, and where everybody passes.
 PROBES = ["vfs_read", "efivar_entry_get", "__queue_work", "try_to_wake_up", "hrtimer_interrupt"]
 
@@ -100,7 +103,7 @@ def disturb(function, counter, stop):
     while not os.path.exists(stop):
         function()
         os.write(counter, b".")
-        time.sleep(0.1)
+        time.sleep(PAUSE)
 
 
 def start(function, stop):

@@ -111,7 +111,7 @@ def as_child(*command):
 
 
 def permissions():
-    wanted = {"calls": 0o444, "last": 0o400, "mode": 0o600, "regions": 0o400, "violations": 0o444}
+    wanted = {"calls": 0o444, "check": 0o600, "last": 0o400, "mode": 0o600, "regions": 0o400, "violations": 0o444}
     found = {name: os.stat(f"{GATE}/{name}").st_mode & 0o7777 for name in os.listdir(GATE)}
     assert found == wanted, found
     assert os.stat(GATE + "/mode").st_uid == 0
@@ -163,7 +163,29 @@ def digests():
     assert len(set(found)) == len(found), found
 
 
-def only_mode_can_be_written():
+def check():
+    """Digests are checked with each call and on demand; other requests are refused."""
+    def count():
+        text = read(GATE + "/check")
+        assert re.fullmatch("[0-9]+\n", text), text
+        return int(text)
+    before = count()
+    assert before > 0
+    put(GATE + "/check", "1\n")
+    assert count() == before + 1
+    for text in "", "\n", "0", "2\n", "11", "1 ", "1\n\n":
+        try:
+            put(GATE + "/check", text)
+            assert text == "", text
+        except OSError as e:
+            assert e.errno == errno.EINVAL, (text, e)
+    assert count() == before + 1
+    variable()
+    assert count() > before + 1
+    assert read(GATE + "/violations") == "0\n"
+
+
+def other_files():
     for name in "calls", "last", "regions", "violations":
         fd = os.open(f"{GATE}/{name}", os.O_WRONLY)
         try:
@@ -277,7 +299,7 @@ def locked_down():
     refused(b"verify", 0)
 
 
-COMMON = [permissions, at_first, calls, regions, digests, only_mode_can_be_written, garbage, present_mode]
+COMMON = [permissions, at_first, calls, regions, digests, check, other_files, garbage, present_mode]
 FREE = [without_capability, as_another_user, without_tpm, to_trust, never_back, concurrent, policy,
         ("off", off(b"EFI gate: trust -> off")), off_for_good]
 # There is more safety than before when it is switched off.
