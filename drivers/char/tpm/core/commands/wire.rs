@@ -182,12 +182,12 @@ pub fn decode_response(response: &[u8], tag: Tag) -> Result<(TpmRc, Reader<'_>),
     }
     let len = usize::try_from(reader.be32().ok_or(CUT)?).map_err(|_| CUT)?;
     let parameters = Reader::new(reader.bytes(len).ok_or(CUT)?);
-    // The one session: nonce, attributes, acknowledgement. A password has neither of the two strings,
+    // The one session: nonce, attributes, acknowledgment. A password has neither of the two strings,
     // and what the TPM says about it proves nothing; only the format is checked.
     let nonce = usize::from(reader.be16().ok_or(CUT)?);
     reader.bytes(nonce).ok_or(CUT)?;
     reader.u8().ok_or(CUT)?;
-    let acknowledgement = usize::from(reader.be16().ok_or(CUT)?);
-    reader.bytes(acknowledgement).ok_or(CUT)?;
+    let acknowledgment = usize::from(reader.be16().ok_or(CUT)?);
+    reader.bytes(acknowledgment).ok_or(CUT)?;
     end(&reader).map(|()| (rc, parameters))
 }
