@@ -160,8 +160,9 @@ maintainers() {
 	(cd "$W/src" && while read -r f; do
 		perl scripts/get_maintainer.pl --no-git --no-git-fallback --no-rolestats -f "$f" 2> /dev/null |
 			grep -qv 'linux-kernel@vger' || echo "$f"
-	done < "$TREE/state/wanted") > "$W/maintainers"
-	verdict "get_maintainer.pl finds somebody for each of $(wc -l < "$TREE/state/wanted") files" "$W/maintainers"
+	# That file itself is everybody's.
+	done < <(grep -vx MAINTAINERS "$TREE/state/wanted")) > "$W/maintainers"
+	verdict "get_maintainer.pl finds somebody for each file" "$W/maintainers"
 }
 
 # configure BUILD on|off
