@@ -31,6 +31,8 @@
 # Each line is in exactly one patch: one that is taken twice or left over is an error. In
 # the end what the patches add up to is compared with the prepared tree.
 
+import datetime
+import email.utils
 import fnmatch
 import os
 import re
@@ -242,7 +244,7 @@ def added_lines(work):
     return sum(int(line.split("\t")[0]) for line in stat.splitlines() if line[:1].isdigit())
 
 
-def cover(repo, out, version, patches):
+def cover(repo, out, version, date, patches):
     """Fill in what git leaves open in the cover letter."""
     with open(os.path.join(repo, "tools/series/cover.txt"), encoding="utf-8") as file:
         text = "".join(line for line in file if not line.startswith("#")).strip()
@@ -259,6 +261,9 @@ def cover(repo, out, version, patches):
         if mark not in letter:
             raise Wrong(f"git's cover letter has no \"{mark.strip()}\"")
         letter = letter.replace(mark, words, 1)
+    # Git has today's.
+    stamp = email.utils.format_datetime(datetime.datetime.fromisoformat(date))
+    letter = re.sub(r"^Date: .*$", "Date: " + stamp, letter, count=1, flags=re.M)
     with open(path, "w", encoding="utf-8") as file:
         file.write(letter)
 
@@ -318,7 +323,7 @@ def main():
     root = git(work, "rev-list", "--max-parents=0", "HEAD").strip()
     git(work, "-c", f"user.name={who[0]}", "-c", f"user.email={who[1]}", "format-patch", "-q", "--cover-letter", "--zero-commit",
         "--no-signature", "-o", out, root)
-    cover(repo, out, version, patches)
+    cover(repo, out, version, date, patches)
     shutil.rmtree(work)
     print(f"{len(patches)} patches, {len(files)} files")
 
