@@ -49,7 +49,8 @@ parent() {
 
 seal() {
 	# Without a launch both PCRs are all ones, on every machine and with every kernel.
-	grep -qx 'launched: yes' "$STATE" || die "this kernel was not launched: $(sed -n 's/^reason: //p' "$STATE")"
+	grep -qx 'launched: yes' "$STATE" ||
+		die "this kernel was not launched: $(sed -n 's/^reason: //p' "$STATE")"
 	mkdir -p "$dir"
 	parent
 	tpm2_createpolicy -Q --policy-pcr -l "$BANK:$PCRS" -L "$work/policy"
