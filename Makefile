@@ -5,7 +5,7 @@
 
 B := tools/build
 
-.PHONY: help deps kernel kernel-c-tpm tools run test bench check clean distclean
+.PHONY: help deps kernel kernel-c-tpm tools run test bench check series series-check docs-check clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,10 @@ help:
 	@echo '                and the guest initramfs:     out/guest/initramfs.cpio'
 	@echo '  make bench    print sizes, hash speed, the cost of a launch, the TPM driver against C'
 	@echo '  make check    check style (SPDX lines, file length, rustfmt, clippy where installed)'
+	@echo '  make series   write the kernel part as a patch series: out/series/'
+	@echo '  make series-check  apply it to a clean tree, build after each patch, check style (takes hours;'
+	@echo '                PATCHES=3-5 builds after these only, CHECKS=am,style,... does only some of it)'
+	@echo '  make docs-check  build the documentation with Sphinx'
 	@echo '  make clean    remove out/ (the cache with source and objects stays)'
 	@echo '  make distclean  remove the cache too: the next build starts from nothing'
 	@echo
@@ -40,6 +44,7 @@ help:
 	@echo 'Source, objects and downloads are kept in $${XDG_CACHE_HOME:-~/.cache}/slaunch.'
 
 export KERNEL_SRC KERNEL_CONFIG KERNEL_UPDATE KERNEL_BRANCH KERNEL_SUITE DEBIAN_MIRROR
+export PATCHES CHECKS
 export CPUS MEMORY TPM TPM_VERSION BANKS CMDLINE JOBS VERBOSE NO_INSTALL
 
 # The steps depend on each other by what they leave behind, and each finds
@@ -68,6 +73,15 @@ bench: kernel kernel-c-tpm tools
 
 check: deps
 	@$(B)/check.sh
+
+series: deps
+	@$(B)/series.sh
+
+series-check: deps
+	@$(B)/series-check.sh
+
+docs-check: deps
+	@CHECKS=docs $(B)/series-check.sh
 
 clean:
 	@$(B)/clean.sh

@@ -280,7 +280,7 @@ impl<T> File<T> {
     }
 }
 
-#[cfg(CONFIG_RUST_SECURITYFS_KUNIT_TEST)]
+#[cfg(all(CONFIG_RUST_SECURITYFS_KUNIT_TEST, CONFIG_KUNIT = "y"))]
 impl<T> File<T> {
     /// The permission bits that the file has.
     fn mode(&self) -> u16 {

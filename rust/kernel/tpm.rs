@@ -2,12 +2,13 @@
 
 //! TPM abstraction.
 //!
-//! For drivers: a driver implements [`Operations`], allocates a [`NewChip`] for its device, and gets
-//! a [`Registration`] when the chip is ready for its users. From then on the chip has `/dev/tpm*`,
-//! the resource manager, sysfs, and the kernel's own users, until the registration is dropped.
+//! For drivers: a driver implements [`Operations`], allocates a [`NewChip`] for its device, and
+//! gets a [`Registration`] when the chip is ready for its users. From then on the chip has
+//! `/dev/tpm*`, the resource manager, sysfs, and the kernel's own users, until the registration is
+//! dropped.
 //!
-//! For other parts of the kernel: [`Chip::at_locality`] locks the chip at a locality of their choice
-//! for the time of a closure, which sends commands through a [`LockedChip`].
+//! For other parts of the kernel: [`Chip::at_locality`] locks the chip at a locality of their
+//! choice for the time of a closure, which sends commands through a [`LockedChip`].
 //!
 //! Around a driver that is bound to a device: [`acpi`] reads the TPM2 table, [`Window`] and [`map`]
 //! map registers and buffers, [`Wake`] waits for an interrupt with a time limit.

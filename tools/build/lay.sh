@@ -33,7 +33,7 @@ overlay_files() {
 		dir=${dir%/}
 		case $dir in tools | hooks | out) continue ;; esac
 		[ -d "$SRC/$dir" ] || [ "$dir" = samples ] || continue
-		find "$dir" -name '.*' -prune -o -type f ! -name '*.o' ! -name '*.rej' ! -name '*.orig' ! -name '*~' -print
+		find "$dir" -name '.*' ! -name .gitignore -prune -o -type f ! -name '*.o' ! -name '*.rej' ! -name '*.orig' ! -name '*~' -print
 	done
 }
 

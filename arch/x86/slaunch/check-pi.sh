@@ -73,7 +73,8 @@ if [ -n "$abs" ]; then
 	echo "$abs" | head -n 20 | while read -r line; do
 		echo "$file: absolute relocation in $line" >&2
 	done
-	echo "$file: it would need its load address: no table of pointers or references, no fn pointer in data, no extern static" >&2
+	echo "$file: it would need its load address: no table of pointers or references," \
+		"no fn pointer in data, no extern static" >&2
 	fail=1
 fi
 

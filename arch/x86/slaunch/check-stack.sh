@@ -92,7 +92,8 @@ calls=$($OBJDUMP -dr --no-show-raw-insn "$@" | awk '
 			printf "  STACK   %s: at most %d bytes of %d\n", name, total, limit
 			exit
 		}
-		print name ": the stack has " limit " bytes, and this chain of calls needs " total ":" > "/dev/stderr"
+		print name ": the stack has " limit " bytes, this chain of calls needs " total ":" \
+			> "/dev/stderr"
 		for (f = first; f != ""; f = then[f])
 			print "    " (f in frame ? frame[f] : unknown) " " f > "/dev/stderr"
 		exit 1

@@ -84,7 +84,7 @@ impl Entry {
     }
 }
 
-#[cfg(CONFIG_RUST_SECURITYFS_KUNIT_TEST)]
+#[cfg(all(CONFIG_RUST_SECURITYFS_KUNIT_TEST, CONFIG_KUNIT = "y"))]
 impl Entry {
     /// The permission bits.
     pub(super) fn mode(&self) -> u16 {

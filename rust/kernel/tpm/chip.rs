@@ -162,14 +162,14 @@ impl<'a> LockedChip<'a> {
 
     /// Sends `command`, puts the response into `response` and returns its size in bytes.
     ///
-    /// A TPM 2.0 that asks for the command to be sent again is obeyed for some seconds. The response
-    /// has at least a header, and exactly the length that its header says. It may be an error of the
-    /// TPM, which is no error of this function.
+    /// A TPM 2.0 that asks for the command to be sent again is obeyed for some seconds. The
+    /// response has at least a header, and exactly the length that its header says. It may be an
+    /// error of the TPM, which is no error of this function.
     ///
     /// # Errors
     ///
-    /// `E2BIG` if the command is larger than [`BUFFER_SIZE`] or what its header says, `EINVAL` if it
-    /// has no header, `EMSGSIZE` if the response does not fit; what the driver returns.
+    /// `E2BIG` if the command is larger than [`BUFFER_SIZE`] or what its header says, `EINVAL` if
+    /// it has no header, `EMSGSIZE` if the response does not fit; what the driver returns.
     pub fn transmit(&mut self, command: &[u8], response: &mut [u8]) -> Result<usize> {
         if command.len() < bindings::TPM_HEADER_SIZE as usize {
             return Err(EINVAL);
@@ -178,8 +178,8 @@ impl<'a> LockedChip<'a> {
             .get_mut(..command.len())
             .ok_or(E2BIG)?
             .copy_from_slice(command);
-        // SAFETY: The chip is locked, and the buffer is as large as it says, and no smaller than the
-        // header that the function reads before anything else.
+        // SAFETY: The chip is locked, and the buffer is as large as it says, and no smaller than
+        // the header that the function reads before anything else.
         let ret = unsafe {
             bindings::tpm_transmit(
                 self.chip.as_raw(),

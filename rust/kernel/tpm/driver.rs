@@ -157,7 +157,8 @@ impl<'a, T: Operations + 'a> NewChip<'a, T> {
         }
         // INVARIANT: Both done above.
         Ok(Self {
-            // SAFETY: The chip has been allocated, so it is not NULL; and it comes with a reference.
+            // SAFETY: The chip has been allocated, so it is not NULL; and it comes with a
+            // reference.
             chip: unsafe { ARef::from_raw(NonNull::new_unchecked(raw.cast())) },
             state,
             parent: PhantomData,

@@ -4,7 +4,7 @@
  * firmware reaches it (arch/x86/slaunch/efi).
  *
  * SLAUNCH_EFI_DOOR stands where the arguments are still as the caller left
- * them, SLAUNCH_EFI_DOOR_TAKEN where nothing falls through to it. Without a
+ * them, SLAUNCH_EFI_DOOR_TAKEN behind a return. Without a
  * launch the door is one static branch that is not taken. It works before
  * alternatives are patched.
  */

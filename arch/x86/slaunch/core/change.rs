@@ -2,8 +2,8 @@
 
 //! Changing the settings of the gate around EFI runtime services while the kernel runs.
 //!
-//! It goes one way, towards less safety, and to [`Mode::Off`], from where nothing leads back. So what was
-//! on record at any time holds from then on, but for what was put on record since.
+//! It goes one way, towards less safety, and to [`Mode::Off`], from where nothing leads back. So
+//! what was on record at any time holds from then on, but for what was put on record since.
 
 use super::gate::{Depth, Gate, Mode, Policy};
 
@@ -21,8 +21,8 @@ pub enum Change {
 }
 
 impl Gate {
-    /// These settings with what `request` changes: a mode, and perhaps a policy and a depth, as in the
-    /// option. [`None`] if it is nothing of the kind.
+    /// These settings with what `request` changes: a mode, and perhaps a policy and a depth, as in
+    /// the option. [`None`] if it is nothing of the kind.
     pub fn with(self, request: &[u8]) -> Option<Self> {
         let mut words = request.split(|&byte| byte == b',');
         let mode = Mode::from_name(words.next()?)?;

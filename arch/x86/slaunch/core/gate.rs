@@ -2,11 +2,12 @@
 
 //! The gate around EFI runtime services: its modes, and the option that chooses one.
 //!
-//! `slaunch_efi=MODE[,panic|disable][,full|fast]` on the kernel's command line. The early kernel reads it,
-//! measures the result and hands it over; the kernel proper does not read it again.
+//! `slaunch_efi=MODE[,panic|disable][,full|fast]` on the kernel's command line. The early kernel
+//! reads it, measures the result and hands it over; the kernel proper does not read it again.
 //!
-//! What counts is the command line that the boot loader gave, as it is measured. A line built into the
-//! kernel or one from bootconfig is not looked at; the default for the former is the kernel's configuration.
+//! What counts is the command line that the boot loader gave, as it is measured. A line built into
+//! the kernel or one from bootconfig is not looked at; the default for the former is the kernel's
+//! configuration.
 
 use super::bytes::Writer;
 
@@ -19,7 +20,8 @@ const PREFIX: &[u8] = b"EFI gate: ";
 /// Bytes of the longest text: the prefix, `verify,disable,full`, and a reserve.
 const TEXT_SIZE: usize = 32;
 
-/// What stands between the kernel and the firmware. The order is that of safety: the first is the safest.
+/// What stands between the kernel and the firmware. The order is that of safety: the first is the
+/// safest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Mode {
@@ -103,11 +105,12 @@ impl Gate {
         }
     }
 
-    /// The settings that the command line `line` asks for, or the mode `default` if it does not say.
+    /// The settings that the command line `line` asks for, or the mode `default` if it does not
+    /// say.
     ///
-    /// As for other options of the kernel the last one counts, `-` in the name is as good as `_`, and what
-    /// follows a `--` is for init. Quotes have no meaning here: with one the value is not known, so the
-    /// mode is [`Mode::Off`].
+    /// As for other options of the kernel the last one counts, `-` in the name is as good as `_`,
+    /// and what follows a `--` is for init. Quotes have no meaning here: with one the value is not
+    /// known, so the mode is [`Mode::Off`].
     pub fn from_cmdline(line: &[u8], default: Mode) -> Self {
         let mut gate = Self::new(default);
         for word in line.split(|&byte| is_space(byte)) {
@@ -123,8 +126,8 @@ impl Gate {
 
     /// Reads the value of the option.
     ///
-    /// A value with a word that is not known, with none, or with two about the same is [`Mode::Off`]:
-    /// whoever wanted something has no less safety than asked for.
+    /// A value with a word that is not known, with none, or with two about the same is
+    /// [`Mode::Off`]: whoever wanted something has no less safety than asked for.
     pub fn parse(value: &[u8]) -> Self {
         Self::words(value).unwrap_or(Self::new(Mode::Off))
     }

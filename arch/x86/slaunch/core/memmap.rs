@@ -14,9 +14,9 @@
 //!
 //! Each range is `type u32, attributes u64, base u64, pages u64`.
 //!
-//! Where the firmware is trusted after the launch, each range of code or data of its runtime services is
-//! an event of its own as well: `type u32, attributes u64, pages u64`, and for code what is there. The
-//! address is left out: that is in the map's event.
+//! Where the firmware is trusted after the launch, each range of code or data of its runtime
+//! services is an event of its own as well: `type u32, attributes u64, pages u64`, and for code
+//! what is there. The address is left out: that is in the map's event.
 
 use super::bytes::{u32_at, u64_at, Sink};
 use super::error::Error;
@@ -150,8 +150,8 @@ impl Descriptor {
         Region::from_bounds(self.base, self.end())
     }
 
-    /// Gives what the event of a range of runtime services begins with to `sink`; for code, what is there
-    /// follows.
+    /// Gives what the event of a range of runtime services begins with to `sink`; for code, what is
+    /// there follows.
     pub fn put_runtime(&self, sink: &mut impl Sink) {
         sink.put(&self.kind.to_le_bytes());
         sink.put(&self.attributes.to_le_bytes());
@@ -268,8 +268,8 @@ impl<'a> MemMap<'a> {
             .filter(|descriptor| descriptor.is_runtime())
     }
 
-    /// Checks that a range of code or data of runtime services may be read: that nothing else in the map
-    /// says anything about it, and that it is apart from the launch's own memory.
+    /// Checks that a range of code or data of runtime services may be read: that nothing else in
+    /// the map says anything about it, and that it is apart from the launch's own memory.
     ///
     /// # Errors
     ///

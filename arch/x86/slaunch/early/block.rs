@@ -50,8 +50,8 @@ impl Block {
         if at == 0 {
             return None;
         }
-        // SAFETY: `find` checked the address, which is mapped one to one; the exception handler is the only
-        // context that goes on.
+        // SAFETY: `find` checked the address, which is mapped one to one; the exception handler is
+        // the only context that goes on.
         let bytes = unsafe { (at as *const [u8; record::SIZE]).read_volatile() };
         let record = LaunchRecord::parse(&bytes).ok()?;
         Some(Self {
@@ -77,8 +77,8 @@ impl Block {
 
     /// Writes the record.
     pub(crate) fn write(&self) {
-        // SAFETY: `find` checked that the record is in the loader block, outside of this image and of what
-        // the block's own code is; it is mapped one to one, and bytes have no alignment.
+        // SAFETY: `find` checked that the record is in the loader block, outside of this image and
+        // of what the block's own code is; it is mapped one to one, and bytes have no alignment.
         unsafe { (self.at as *mut [u8; record::SIZE]).write_volatile(self.record.to_bytes()) };
     }
 

@@ -50,8 +50,8 @@ pub(crate) fn reset() -> ! {
     }
 
     let empty = [0u8; 10];
-    // SAFETY: Without an interrupt table no exception can be delivered, and the processor shuts down, which
-    // resets every PC. LIDT reads the 10 bytes of `empty`.
+    // SAFETY: Without an interrupt table no exception can be delivered, and the processor shuts
+    // down, which resets every PC. LIDT reads the 10 bytes of `empty`.
     unsafe { asm!("lidt [{0}]", "ud2", in(reg) &empty, options(noreturn)) }
 }
 
@@ -74,7 +74,8 @@ pub(crate) fn flush_tlb() {
 /// EAX of a leaf of CPUID.
 fn cpuid_eax(leaf: u32) -> u32 {
     let eax;
-    // SAFETY: Every 64-bit processor has CPUID. RBX is not available as an operand, so it is kept by hand.
+    // SAFETY: Every 64-bit processor has CPUID. RBX is not available as an operand, so it is kept
+    // by hand.
     unsafe {
         asm!(
             "mov {keep}, rbx",

@@ -2,10 +2,10 @@
 
 //! The kernel between a dynamic launch and startup_64.
 //!
-//! The loader block has measured this image and entered it (entry.S). Everything else that the kernel is
-//! going to use was put into memory by code from before the launch, which nobody has to trust any more.
-//! So it is checked here, copied where it could change, measured into PCR 17 (code) and 18
-//! (configuration), and only then used:
+//! The loader block has measured this image and entered it (entry.S). Everything else that the
+//! kernel is going to use was put into memory by code from before the launch, which nobody has to
+//! trust any more. So it is checked here, copied where it could change, measured into PCR 17 (code)
+//! and 18 (configuration), and only then used:
 //!
 //! 1. [`block`]: the loader block and its launch record;
 //! 2. [`table`]: the launch table (SLRT), and from it the memory of the launch and the event log;
@@ -13,11 +13,13 @@
 //! 4. [`measure`]: everything, in every active bank of the TPM;
 //! 5. the handoff to late/, and on to startup_64 with copies of boot parameters and command line.
 //!
-//! Each step gets what the one before has returned, so none can be left out. Whatever goes wrong ends in
-//! [`failure::stop`]: recorded, the PCRs capped, the machine reset. There is no way back and no way round.
+//! Each step gets what the one before has returned, so none can be left out. Whatever goes wrong
+//! ends in
+//! [`failure::stop`]: recorded, the PCRs capped, the machine reset. There is no way back and no way
+//! round.
 //!
-//! No services of the kernel are available, nothing is relocated, one processor runs, interrupts are off.
-//! DMA is not this code's business: what a device may reach is up to the loader block.
+//! No services of the kernel are available, nothing is relocated, one processor runs, interrupts
+//! are off. DMA is not this code's business: what a device may reach is up to the loader block.
 
 #[path = "../hash/mod.rs"]
 mod hash;
@@ -74,8 +76,8 @@ const _: () = assert!(size_of::<EntryState>() == 56);
 // What entry.S sets aside.
 const _: () = assert!(size_of::<Handoff>() == 96 && align_of::<Handoff>() == 8);
 
-/// Checks and measures everything, and returns the physical address of the kernel's boot parameters. Does
-/// not return if anything is wrong.
+/// Checks and measures everything, and returns the physical address of the kernel's boot
+/// parameters. Does not return if anything is wrong.
 ///
 /// # Safety
 ///
@@ -160,8 +162,8 @@ fn launch(
 ///
 /// # Safety
 ///
-/// Called by entry.S only, on whose behalf the conditions of [`slaunch_early`] still hold. `offset` is the
-/// distance of the instruction from the start of the image.
+/// Called by entry.S only, on whose behalf the conditions of [`slaunch_early`] still hold. `offset`
+/// is the distance of the instruction from the start of the image.
 #[no_mangle]
 pub unsafe extern "C" fn slaunch_early_exception(vector: u64, error_code: u64, offset: u64) -> ! {
     if let Some(mut block) = Block::again() {

@@ -95,7 +95,8 @@ impl From<TpmError> for Failure {
 pub(crate) fn stop(memory: &Memory, block: &mut Block, log: Option<Region>, failure: Failure) -> ! {
     static STOPPING: AtomicBool = AtomicBool::new(false);
 
-    // An exception on the way to the reset: only the reset is left, and the record of the first failure.
+    // An exception on the way to the reset: only the reset is left, and the record of the first
+    // failure.
     if STOPPING.swap(true, Ordering::Relaxed) {
         cpu::reset();
     }
@@ -112,8 +113,8 @@ pub(crate) fn stop(memory: &Memory, block: &mut Block, log: Option<Region>, fail
     cpu::reset()
 }
 
-/// Extends the code of the error into PCR 17 and 18, so that nothing sealed to a good launch can be had
-/// until the next one.
+/// Extends the code of the error into PCR 17 and 18, so that nothing sealed to a good launch can be
+/// had until the next one.
 fn cap(
     memory: &Memory,
     block: &mut Block,
@@ -135,8 +136,8 @@ fn cap(
 }
 
 fn append_cap(memory: &Memory, log: Region, pcr: Pcr, digests: &Digests) -> Result<(), Failure> {
-    // SAFETY: The region was checked before it was claimed for the first time, and who had it then has
-    // given up.
+    // SAFETY: The region was checked before it was claimed for the first time, and who had it then
+    // has given up.
     let buffer = unsafe { memory.claim(log) }?;
     EventLog::attach(buffer, log.base())
         .and_then(|mut log| log.append(pcr, EV_CAP_VALUE, digests, LABEL_CAP))

@@ -2,9 +2,9 @@
 
 //! What the kernel is about to consume: boot parameters and all that they point to.
 //!
-//! The boot parameters and the command line are copied into this image, and the kernel gets the copies.
-//! The rest stays where it is. All of it is checked here, before the TPM is touched, so that a launch that
-//! must fail fails before it has measured anything.
+//! The boot parameters and the command line are copied into this image, and the kernel gets the
+//! copies. The rest stays where it is. All of it is checked here, before the TPM is touched, so
+//! that a launch that must fail fails before it has measured anything.
 
 use super::failure::Failure;
 use super::memory::{allow, fetch, Guarded, Memory};
@@ -31,8 +31,8 @@ const DEFAULT_MODE: Mode = if cfg!(CONFIG_SECURE_LAUNCH_EFI_VERIFY) {
 ///
 /// # Invariants
 ///
-/// Every region is apart from the launch's own memory and in RAM; where the firmware is to be trusted, its
-/// ranges in the map are apart from that memory and from each other.
+/// Every region is apart from the launch's own memory and in RAM; where the firmware is to be
+/// trusted, its ranges in the map are apart from that memory and from each other.
 pub(crate) struct Inputs<'a> {
     /// The boot parameters, as copied.
     pub(crate) params: BootParams<'a>,
@@ -65,8 +65,8 @@ pub(crate) fn copy_params(
 }
 
 impl<'a> Inputs<'a> {
-    /// Checks the copied boot parameters, which were at `origin`, and all that they point to. Copies the
-    /// command line into `line` and the memory map into `slots`.
+    /// Checks the copied boot parameters, which were at `origin`, and all that they point to.
+    /// Copies the command line into `line` and the memory map into `slots`.
     pub(crate) fn check(
         memory: &mut Memory,
         checked: &Checked<'_>,

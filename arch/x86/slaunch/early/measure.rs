@@ -49,9 +49,9 @@ pub(crate) fn open(device: &mut Tpm<Window, TscClock>) -> Result<OpenTpm<'_>, Fa
 pub(crate) fn attach<'a>(memory: &Memory, checked: &Checked<'_>) -> Result<EventLog<'a>, Failure> {
     let region = checked.own.log;
     let fail = |error| Failure::from_log(error).with(region.base(), region.size());
-    // SAFETY: The region is apart from the image and from the rest of the launch's memory, nothing is read
-    // from there through `memory` (see `Guarded`), and it is claimed once, but for a failure, after which
-    // this claim is not used any more.
+    // SAFETY: The region is apart from the image and from the rest of the launch's memory, nothing
+    // is read from there through `memory` (see `Guarded`), and it is claimed once, but for a
+    // failure, after which this claim is not used any more.
     let buffer = unsafe { memory.claim(region) }?;
     let log = EventLog::attach(buffer, region.base()).map_err(fail)?;
     if log.log_format().number() != checked.log_format {
@@ -108,8 +108,8 @@ struct Measurer<'a> {
 }
 
 impl Measurer<'_> {
-    /// Extends `digests` into `pcr` and logs the event. In this order: what the log has and the TPM has not
-    /// could be forged, not the other way round.
+    /// Extends `digests` into `pcr` and logs the event. In this order: what the log has and the TPM
+    /// has not could be forged, not the other way round.
     fn event(
         &mut self,
         kind: u32,

@@ -36,8 +36,8 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// - `window` is the address of the page directory that maps [`WINDOW_BASE`], and nobody else changes
-    ///   it from now on.
+    /// - `window` is the address of the page directory that maps [`WINDOW_BASE`], and nobody else
+    ///   changes it from now on.
     /// - The first 4 GiB are mapped one to one.
     pub(crate) unsafe fn new(window: u64) -> Self {
         Self {
@@ -71,11 +71,11 @@ impl Memory {
         };
         let size = usize::try_from(region.size().min(room)).map_err(|_| Error::Unmapped)?;
         // SAFETY:
-        // - The range is mapped: it ends at the latest where the identity map or the window does. It is
-        //   not null, and bytes have neither alignment nor invalid values.
-        // - Nobody writes to it while the slice lives. What is claimed for writing is checked against all
-        //   that is read, the borrow of `self` keeps the window where it is, and no other processor or
-        //   context runs.
+        // - The range is mapped: it ends at the latest where the identity map or the window does.
+        //   It is not null, and bytes have neither alignment nor invalid values.
+        // - Nobody writes to it while the slice lives. What is claimed for writing is checked
+        //   against all that is read, the borrow of `self` keeps the window where it is, and no
+        //   other processor or context runs.
         Ok(unsafe { core::slice::from_raw_parts(address as *const u8, size) })
     }
 
@@ -83,8 +83,8 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// Nothing else uses the region as long as the slice lives: it overlaps neither this image nor anything
-    /// that is read through `self`.
+    /// Nothing else uses the region as long as the slice lives: it overlaps neither this image nor
+    /// anything that is read through `self`.
     pub(crate) unsafe fn claim<'a>(&self, region: Region) -> Result<&'a mut [u8], Error> {
         let region = region.below_4g()?;
         if region.base() < PAGE_SIZE {
@@ -142,8 +142,8 @@ impl PhysMem for Memory {
     }
 }
 
-/// Memory that refuses to read what a launch must not consume: its own memory, and whatever is not RAM or,
-/// where that is asked for by name, of the firmware's runtime services.
+/// Memory that refuses to read what a launch must not consume: its own memory, and whatever is not
+/// RAM or, where that is asked for by name, of the firmware's runtime services.
 pub(crate) struct Guarded<'a> {
     memory: &'a mut Memory,
     /// The launch's own memory.

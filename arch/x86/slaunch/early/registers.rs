@@ -8,8 +8,8 @@ use super::tpm::{Clock, TPM_BASE};
 /// Address of the TPM's register window: in the identity map, uncached (entry.S).
 pub(crate) const TPM_WINDOW: usize = TPM_BASE as usize;
 
-/// The time stamp counter, as if it ran at 8.192 GHz: no processor's is faster, so a wait is never cut
-/// short, only longer by what the true rate is lower.
+/// The time stamp counter, as if it ran at 8.192 GHz: no processor's is faster, so a wait is never
+/// cut short, only longer by what the true rate is lower.
 pub(crate) struct TscClock;
 
 impl TscClock {

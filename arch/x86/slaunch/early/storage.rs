@@ -7,7 +7,8 @@ use super::slaunch::cmdline::COMMAND_LINE_SIZE;
 use super::slaunch::memmap::{Descriptor, MAX_DESCRIPTORS};
 use super::slaunch::slrt;
 
-/// What is needed for the time being. In the BSS: zeroed by entry.S before, and by the kernel after.
+/// What is needed for the time being. In the BSS: zeroed by entry.S before, and by the kernel
+/// after.
 pub(crate) struct Work {
     /// A copy of the launch table.
     pub(crate) table: [u8; slrt::MAX_TABLE_SIZE],

@@ -44,8 +44,8 @@ pub(crate) struct Checked<'a> {
     pub(crate) log_format: u16,
 }
 
-/// Copies the launch table at `address` into `copy`, which is at least as large as a table can be, and
-/// returns its region.
+/// Copies the launch table at `address` into `copy`, which is at least as large as a table can be,
+/// and returns its region.
 pub(crate) fn copy(
     memory: &mut Memory,
     address: u64,

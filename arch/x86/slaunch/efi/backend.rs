@@ -35,10 +35,12 @@ pub(crate) trait Backend: Sync {
 
     /// Has the call done and returns its EFI status.
     ///
-    /// Neither sleeps nor is preempted; the address space is the firmware's, and the FPU may be used.
+    /// Neither sleeps nor is preempted; the address space is the firmware's, and the FPU may be
+    /// used.
     fn call(&self, call: &Call, service: Service) -> u64;
 
-    /// After the call, if [`prepare`](Self::prepare) was called before it, and with the same `sleeps`.
+    /// After the call, if [`prepare`](Self::prepare) was called before it, and with the same
+    /// `sleeps`.
     fn finish(&self, _sleeps: bool) {}
 }
 

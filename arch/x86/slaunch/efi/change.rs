@@ -24,8 +24,8 @@ use kernel::{
 /// Nothing has changed then.
 ///
 /// - `EINVAL` if the request is not understood;
-/// - `EPERM` if there is no way there, the caller may not change the settings, or the kernel is locked
-///   down;
+/// - `EPERM` if there is no way there, the caller may not change the settings, or the kernel is
+///   locked down;
 /// - `EAGAIN` if the TPM is not yet in the hands of its driver;
 /// - those of [`events::record`].
 pub(crate) fn change(request: &[u8]) -> Result {

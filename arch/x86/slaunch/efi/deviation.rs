@@ -13,9 +13,11 @@ pub(crate) enum What {
     Entry(&'static str, u32),
     /// Memory: what lies there, and the offset in it in bytes.
     Memory(&'static str, u64),
-    /// An exception in firmware code, by vector; from: address of the instruction, to: address accessed.
+    /// An exception in firmware code, by vector; from: address of the instruction, to: address
+    /// accessed.
     Fault(u32),
-    /// The call did not return within the time limit; from: the limit in ms, to: where it was stopped.
+    /// The call did not return within the time limit; from: the limit in ms, to: where it was
+    /// stopped.
     TimeLimit,
     /// An output of the service that cannot be; from: what was offered, to: what came back.
     Output(&'static str),

@@ -42,8 +42,8 @@ extern "C" {
 
 /// Calls firmware as it is called without a launch.
 pub(crate) fn native(call: &Call) -> u64 {
-    // SAFETY: This is what the kernel wanted to call, with the arguments it wanted to pass, and the caller of
-    // `__efi_call()` has prepared address space and FPU for it.
+    // SAFETY: This is what the kernel wanted to call, with the arguments it wanted to pass, and the
+    // caller of `__efi_call()` has prepared address space and FPU for it.
     unsafe { slaunch_efi_native(call) }
 }
 
@@ -53,8 +53,8 @@ extern "C" fn slaunch_efi_call(call: &Call) -> u64 {
     backend::call(call, memmap::service_of(call.function))
 }
 
-/// Calls `GetTime()` around the door, for tests: where it is closed this ends in a page fault, and so does the
-/// thread.
+/// Calls `GetTime()` around the door, for tests: where it is closed this ends in a page fault, and
+/// so does the thread.
 #[cfg(CONFIG_SECURE_LAUNCH_STRESS)]
 pub(crate) fn around() {
     extern "C" {
@@ -62,8 +62,8 @@ pub(crate) fn around() {
         fn arch_efi_call_virt_teardown();
     }
     let mut time = [0u64; 4];
-    // SAFETY: What the kernel does for a call of a service that fills 16 bytes, but that it does it without the lock:
-    // tests make no other call meanwhile.
+    // SAFETY: What the kernel does for a call of a service that fills 16 bytes, but that it does it
+    // without the lock: tests make no other call meanwhile.
     unsafe {
         arch_efi_call_virt_setup();
         let function = memmap::runtime_table().next().unwrap_or(0);

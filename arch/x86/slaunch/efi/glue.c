@@ -5,11 +5,11 @@
 #include <linux/cpumask.h>
 #include <linux/efi.h>
 #include <linux/kdebug.h>
+#include <linux/nmi.h>
 #include <linux/slaunch.h>
 
 #include <asm/apic.h>
 #include <asm/efi.h>
-#include <asm/nmi.h>
 #include <asm/trapnr.h>
 
 #include "glue.h"

@@ -38,8 +38,8 @@ pub(crate) fn runtime_table() -> impl Iterator<Item = u64> {
 
 /// The service whose function is at this address, by the firmware's own table.
 pub(crate) fn service_of(function: u64) -> Service {
-    // In the order of EFI_RUNTIME_SERVICES (UEFI specification, section 4.5.1), whose pointers follow a
-    // header of 24 bytes; the one between, ConvertPointer(), is none of the kernel's.
+    // In the order of EFI_RUNTIME_SERVICES (UEFI specification, section 4.5.1), whose pointers
+    // follow a header of 24 bytes; the one between, ConvertPointer(), is none of the kernel's.
     const TABLE: [Option<Service>; 14] = [
         Some(Service::GetTime),
         Some(Service::SetTime),

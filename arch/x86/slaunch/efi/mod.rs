@@ -2,9 +2,9 @@
 
 //! The gate around EFI runtime services.
 //!
-//! After a launch all calls of firmware pass the [`door`], behind which a [`backend`] has them done as the
-//! mode says: not at all (`off`), as ever (`trust`), or with the state of the system compared
-//! afterwards ([`verify`]). What is found goes to [`violation`]: extend, log, act.
+//! After a launch all calls of firmware pass the [`door`], behind which a [`backend`] has them done
+//! as the mode says: not at all (`off`), as ever (`trust`), or with the state of the system
+//! compared afterwards ([`verify`]). What is found goes to [`violation`]: extend, log, act.
 
 use super::slaunch::gate::{
     self,
@@ -55,7 +55,8 @@ extern "C" {
     fn slaunch_efi_close();
 }
 
-/// There was a launch: from now on all calls pass the door. Called once, while there is one processor.
+/// There was a launch: from now on all calls pass the door. Called once, while there is one
+/// processor.
 #[link_section = ".init.text"]
 pub(crate) fn launched(gate: Gate) {
     init_settings(gate);

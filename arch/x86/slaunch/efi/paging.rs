@@ -3,8 +3,8 @@
 //! The page tables through which firmware is reached, and the lock of the door.
 //!
 //! Firmware is mapped in an address space of its own, below a few entries of the upper page tables.
-//! Outside of a call these entries say that nothing below them may be executed. So whoever would call
-//! firmware around the door ends in a page fault.
+//! Outside of a call these entries say that nothing below them may be executed. So whoever would
+//! call firmware around the door ends in a page fault.
 
 use super::verify::cpu;
 use kernel::{
@@ -40,8 +40,8 @@ pub(crate) const ENTRIES: usize = 512;
 /// Entries of the top level that map the lower half, where firmware lies at its physical addresses.
 pub(crate) const LOW: usize = 256;
 
-/// First entry of the level that maps 1 GiB each that maps firmware's own virtual addresses: 68 GiB below
-/// the end; and their number.
+/// First entry of the level that maps 1 GiB each that maps firmware's own virtual addresses: 68 GiB
+/// below the end; and their number.
 const WINDOW: usize = 512 - 68;
 pub(crate) const WINDOW_ENTRIES: usize = 64;
 
@@ -130,8 +130,8 @@ fn change(new: impl Fn(u64) -> u64) {
             break;
         }
         let entry: *mut u64 = core::ptr::with_exposed_provenance_mut(entry);
-        // SAFETY: An entry of firmware's own page tables, which only the call that is under way uses. Whether what
-        // is below may be executed is all that changes.
+        // SAFETY: An entry of firmware's own page tables, which only the call that is under way
+        // uses. Whether what is below may be executed is all that changes.
         unsafe { entry.write_volatile(new(entry.read_volatile()) | bit::ACCESSED) };
     }
     // SAFETY: The same value, which discards the translations of this address space.

@@ -2,8 +2,8 @@
 
 //! Violations that are not on record yet.
 //!
-//! Without locks: something may go in at any time, even while the processor that is taking something out
-//! has been stopped for good.
+//! Without locks: something may go in at any time, even while the processor that is taking
+//! something out has been stopped for good.
 
 use core::{
     cell::UnsafeCell,
@@ -21,7 +21,8 @@ use kernel::sync::atomic::{
     Release, //
 };
 
-/// How many there is room for. After the first there are no more calls, so there can hardly be a second.
+/// How many there is room for. After the first there are no more calls, so there can hardly be a
+/// second.
 const SLOTS: usize = 4;
 
 /// The slot is empty.

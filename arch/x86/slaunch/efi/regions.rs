@@ -17,8 +17,8 @@ const PAGE: u64 = 4096;
 
 /// Writes a line for each region of the EFI memory map that the firmware uses at run time.
 ///
-/// The digests are those of what is in memory now. The firmware was relocated since the launch if the
-/// kernel has given it virtual addresses.
+/// The digests are those of what is in memory now. The firmware was relocated since the launch if
+/// the kernel has given it virtual addresses.
 pub(crate) fn show(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for region in Regions::new() {
         if region.attribute & RUNTIME == 0 {
@@ -51,8 +51,8 @@ fn show_digest(base: u64, pages: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result
     digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// The descriptors of the kernel's EFI memory map, which the firmware does not write to. None if the
-/// kernel has no use for it, as without runtime services.
+/// The descriptors of the kernel's EFI memory map, which the firmware does not write to. None if
+/// the kernel has no use for it, as without runtime services.
 ///
 /// # Invariants
 ///

@@ -51,8 +51,8 @@ pub(crate) fn set_settings(gate: Gate) {
 
 /// Stops the runtime services for good, in any context: there are no more calls from now on.
 ///
-/// The kernel's own flag stays, since the thread that makes calls would go to sleep for ever at the end of
-/// the present one, and let its caller wait. All calls are refused at the door instead.
+/// The kernel's own flag stays, since the thread that makes calls would go to sleep for ever at the
+/// end of the present one, and let its caller wait. All calls are refused at the door instead.
 pub(crate) fn stop() {
     STOPPED.store(true, Release);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the gate puts on record, in words. No more than that: the file is compiled for the host too, to
-//! be tested there.
+//! What the gate puts on record, in words. No more than that: the file is compiled for the host
+//! too, to be tested there.
 
 use core::fmt::{
     self,

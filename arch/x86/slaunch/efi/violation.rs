@@ -2,9 +2,9 @@
 
 //! What the gate found, and what follows: extend, log, act.
 //!
-//! [`raise`] is for any context, and so it only takes note. [`settle`] does the rest where it may sleep, and
-//! leaves it to a work item elsewhere. Before the TPM is handed over to its driver, events cannot be
-//! extended: what comes up until then is settled right after that.
+//! [`raise`] is for any context, and so it only takes note. [`settle`] does the rest where it may
+//! sleep, and leaves it to a work item elsewhere. Before the TPM is handed over to its driver,
+//! events cannot be extended: what comes up until then is settled right after that.
 
 pub(crate) use super::deviation::{
     Deviation,
@@ -94,8 +94,8 @@ pub(crate) fn start() -> Result {
     Ok(())
 }
 
-/// Takes note of a violation, in any context, and stops the runtime services for good. Nothing is on record
-/// until [`settle`] is called.
+/// Takes note of a violation, in any context, and stops the runtime services for good. Nothing is
+/// on record until [`settle`] is called.
 pub(crate) fn raise(violation: Violation) {
     super::stop();
     COUNT.add(1, Relaxed);
@@ -114,8 +114,8 @@ pub(crate) fn count() -> u64 {
     COUNT.load(Relaxed)
 }
 
-/// Puts on record what was raised, and acts; this sleeps. Where that is impossible it prints what was
-/// raised, and has a work item do the rest.
+/// Puts on record what was raised, and acts; this sleeps. Where that is impossible it prints what
+/// was raised, and has a work item do the rest.
 pub(crate) fn settle() {
     if !pending() {
         return;
@@ -209,8 +209,8 @@ fn may_sleep() -> bool {
     free && oops == 0 && !unsafe { bindings::panic_in_progress() }
 }
 
-/// Writes the text of the last violation, whether it is on record already or not; nothing if there was
-/// none.
+/// Writes the text of the last violation, whether it is on record already or not; nothing if there
+/// was none.
 pub(crate) fn show_last(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let Some(settler) = SETTLER.as_ref() else {
         return Ok(());

@@ -6,7 +6,8 @@
 
 use super::tpm::{Banks, Digests, HashAlg, MultiHash, MAX_DIGEST};
 
-/// Bytes that one algorithm reads before the next one reads them: they stay in the L1 cache meanwhile.
+/// Bytes that one algorithm reads before the next one reads them: they stay in the L1 cache
+/// meanwhile.
 const CHUNK: usize = 16 * 1024;
 
 /// `struct sha1_ctx` of include/crypto/sha1.h. sha1.c here asserts the size.
@@ -17,12 +18,13 @@ struct Sha1([u64; 12]);
 #[repr(C)]
 struct Sha256([u64; 13]);
 
-/// `struct sha384_ctx` and `struct sha512_ctx` of include/crypto/sha2.h. sha512.c here asserts the size.
+/// `struct sha384_ctx` and `struct sha512_ctx` of include/crypto/sha2.h. sha512.c here asserts the
+/// size.
 #[repr(C)]
 struct Sha512([u64; 26]);
 
-// lib/crypto/{sha1,sha256,sha512}.c and cpu.c. The "init" functions write the whole state, "final" writes
-// as many bytes as the digest has and zeroes the state.
+// lib/crypto/{sha1,sha256,sha512}.c and cpu.c. The "init" functions write the whole state, "final"
+// writes as many bytes as the digest has and zeroes the state.
 extern "C" {
     fn sha1_init(ctx: *mut Sha1);
     fn sha1_update(ctx: *mut Sha1, data: *const u8, len: usize);
@@ -54,10 +56,11 @@ impl Hasher {
     ///
     /// # Safety
     ///
-    /// SSE is enabled (CR4.OSFXSR set, CR0.EM and CR0.TS clear), and nothing needs the content of the XMM
-    /// registers kept while this value, or another one made later, is used.
+    /// SSE is enabled (CR4.OSFXSR set, CR0.EM and CR0.TS clear), and nothing needs the content of
+    /// the XMM registers kept while this value, or another one made later, is used.
     pub(crate) unsafe fn with_sse() -> Self {
-        // SAFETY: It executes CPUID and sets a flag. What follows from the flag is the caller's promise.
+        // SAFETY: It executes CPUID and sets a flag. What follows from the flag is the caller's
+        // promise.
         unsafe { slaunch_hash_detect() };
         Self::new()
     }
@@ -104,8 +107,8 @@ impl MultiHash for Hasher {
         let (sha384, sha512) = (self.has(HashAlg::SHA384), self.has(HashAlg::SHA512));
         for chunk in data.chunks(CHUNK) {
             let (data, len) = (chunk.as_ptr(), chunk.len());
-            // SAFETY: The states are valid (all bytes are, and `begin` initialised them), and `len` bytes
-            // can be read at `data`.
+            // SAFETY: The states are valid (all bytes are, and `begin` initialised them), and `len`
+            // bytes can be read at `data`.
             unsafe {
                 if sha1 {
                     sha1_update(&mut self.sha1, data, len);

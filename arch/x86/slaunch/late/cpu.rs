@@ -11,7 +11,8 @@
 //! has run for the first time no further INIT may be sent to it: a start-up IPI alone wakes it.
 //! Once it has cleared R_INIT, INIT does what it always does, so taking a processor offline and
 //! online again, reboot and kexec need nothing special. Taking it online starts with an INIT and a
-//! start-up IPI and runs [`slaunch_cpu_start`] again, which does no harm if there is nothing to end.
+//! start-up IPI and runs [`slaunch_cpu_start`] again, which does no harm if there is nothing to
+//! end.
 
 use kernel::{
     bindings,

@@ -57,8 +57,8 @@ pub(crate) fn handed_over() -> Option<Result> {
 ///
 /// # Errors
 ///
-/// `ENODEV` if the TPM has no driver; `EINVAL` if its banks are not those of the log, `ENOSPC` if the log is
-/// full: nothing is extended then; those of [`Chip::at_locality`] and [`to_errno`].
+/// `ENODEV` if the TPM has no driver; `EINVAL` if its banks are not those of the log, `ENOSPC` if
+/// the log is full: nothing is extended then; those of [`Chip::at_locality`] and [`to_errno`].
 pub(crate) fn record(kind: u32, pcr: Pcr, data: &[u8]) -> Result {
     let chip = Chip::first().ok_or(ENODEV)?;
     let log = LOG.as_ref();
@@ -85,8 +85,8 @@ fn refused(error: TpmError) -> Error {
 
 /// The first event after the launch: the TPM that measured it is in the hands of its driver.
 ///
-/// A kernel without that event in its log goes on all the same. What it has measured before stays true,
-/// and whoever expects the event misses it in the log and in the PCR.
+/// A kernel without that event in its log goes on all the same. What it has measured before stays
+/// true, and whoever expects the event misses it in the log and in the PCR.
 pub(crate) fn hand_over(launch: &Launch) {
     let result = match LOG.as_ref() {
         Some(_) => record(EV_SLAUNCH, Pcr::CONFIG, HANDED_OVER),

@@ -35,8 +35,8 @@ pub(crate) struct EventLog {
 
 /// # Invariants
 ///
-/// `bytes` is a whole log with room behind it, of which `used` bytes are in use: [`LogReader::new`] accepts
-/// it, and its events can be read without error.
+/// `bytes` is a whole log with room behind it, of which `used` bytes are in use: [`LogReader::new`]
+/// accepts it, and its events can be read without error.
 struct Buffer {
     bytes: KVVec<u8>,
     used: usize,
@@ -92,8 +92,8 @@ impl EventLog {
         }))
     }
 
-    /// Checks a log and all its events. Returns the size of the used part in bytes, and the number of
-    /// events.
+    /// Checks a log and all its events. Returns the size of the used part in bytes, and the number
+    /// of events.
     fn check(bytes: &[u8]) -> Result<(usize, u32), LogError> {
         let reader = LogReader::new(bytes)?;
         let mut events = 0u32;
@@ -104,8 +104,8 @@ impl EventLog {
         Ok((reader.used(), events))
     }
 
-    /// Checks that this is a log for a TPM of this family with these active banks, and has room for an
-    /// event with that many bytes of data.
+    /// Checks that this is a log for a TPM of this family with these active banks, and has room for
+    /// an event with that many bytes of data.
     ///
     /// # Errors
     ///

@@ -2,9 +2,9 @@
 
 //! The command line options `slaunch=` and `slaunch_efi=`.
 //!
-//! The EFI stub acts on the first, the early kernel on the second, whose settings come with the hand-over.
-//! Here it is only noted that a launch was asked for. That there is somebody for them keeps the kernel from
-//! passing the options on to init as unknown.
+//! The EFI stub acts on the first, the early kernel on the second, whose settings come with the
+//! hand-over. Here it is only noted that a launch was asked for. That there is somebody for them
+//! keeps the kernel from passing the options on to init as unknown.
 
 use kernel::{
     prelude::*,

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A file for tests that makes the kernel record events, as fast as it can: `slaunch/extend` in debugfs.
+//! A file for tests that makes the kernel record events, as fast as it can: `slaunch/extend` in
+//! debugfs.
 //!
-//! A number N written to it records N events in PCR 18, with or without a launch. The data of the i-th
-//! since boot, from 1, is i as 8 bytes, little endian. The write ends when all of them are recorded.
+//! A number N written to it records N events in PCR 18, with or without a launch. The data of the
+//! i-th since boot, from 1, is i as 8 bytes, little endian. The write ends when all of them are
+//! recorded.
 //!
-//! A number N written to `slaunch/hash` has the EFI gate compute its digests of the kernel's text and read-only
-//! data N times, which is how the tests measure what one pass costs.
+//! A number N written to `slaunch/hash` has the EFI gate compute its digests of the kernel's text
+//! and read-only data N times, which is how the tests measure what one pass costs.
 //!
-//! Any number written to `slaunch/around` has the kernel call firmware around the gate, which is to fail.
+//! Any number written to `slaunch/around` has the kernel call firmware around the gate, which is to
+//! fail.
 
 use super::{
     efi,

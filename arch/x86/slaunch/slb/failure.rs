@@ -81,7 +81,8 @@ impl From<TpmError> for Failure {
 pub(crate) fn stop(memory: &mut Memory, progress: &mut Progress, failure: Failure) -> ! {
     static STOPPING: AtomicBool = AtomicBool::new(false);
 
-    // An exception on the way to the reset: only the reset is left, and the record of the first failure.
+    // An exception on the way to the reset: only the reset is left, and the record of the first
+    // failure.
     if STOPPING.swap(true, Ordering::Relaxed) {
         cpu::reset();
     }
@@ -96,8 +97,8 @@ pub(crate) fn stop(memory: &mut Memory, progress: &mut Progress, failure: Failur
     cpu::reset()
 }
 
-/// Extends the code of the error into PCR 17 and 18, so that nothing sealed to a good launch can be had
-/// until the next one. There is nothing to do about it if that does not work either.
+/// Extends the code of the error into PCR 17 and 18, so that nothing sealed to a good launch can be
+/// had until the next one. There is nothing to do about it if that does not work either.
 fn cap(memory: &mut Memory, progress: &mut Progress, error: Error) -> Result<(), TpmError> {
     let mut device = measure::probe()?;
     let mut tpm = device.open(Locality::L2)?;

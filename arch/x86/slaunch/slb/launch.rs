@@ -23,7 +23,8 @@ const KERNEL_ALIGNMENT: u64 = 2 << 20;
 /// Bytes of the boot parameters.
 const BOOT_PARAMS_SIZE: u64 = 4096;
 
-/// What the launch table says of the memory it is about, checked as far as can be without reading it.
+/// What the launch table says of the memory it is about, checked as far as can be without reading
+/// it.
 pub(crate) struct Plan {
     /// Address of the launch table.
     slrt: u64,
@@ -86,7 +87,8 @@ fn plan(memory: &Memory) -> Result<Plan, Failure> {
     log.apart_from(&[window, slrt, kernel])
         .map_err(|_| fail(Error::EventLogOverlap))?;
 
-    // Measured by the early kernel, which must get what the table says and not a part of something else.
+    // Measured by the early kernel, which must get what the table says and not a part of something
+    // else.
     let boot_params = Region::new(dl.dlme_config_table, BOOT_PARAMS_SIZE)
         .and_then(Region::below_4g)
         .and_then(|region| region.apart_from(&[window, slrt, kernel, log]))
@@ -102,8 +104,8 @@ fn plan(memory: &Memory) -> Result<Plan, Failure> {
     })
 }
 
-/// Copies the launch table from where the parameters say it is, so that it cannot change any more, and
-/// returns where that was.
+/// Copies the launch table from where the parameters say it is, so that it cannot change any more,
+/// and returns where that was.
 fn copy_table(memory: &Memory, copy: &mut [u8; slrt::MAX_TABLE_SIZE]) -> Result<Region, Failure> {
     let at = SlbParams::parse(&memory.params())?.slrt;
     let fail = |error| Failure::new(error).with(at, 0);

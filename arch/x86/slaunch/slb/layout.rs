@@ -6,8 +6,8 @@ use super::slaunch::record;
 use super::slaunch::region::{Region, PAGE_SIZE};
 use super::slaunch::slb;
 
-// Offsets of u16 fields, all in the measured part. The linker script fills them in, so they are right:
-// Slb::parse() is for those who have to check.
+// Offsets of u16 fields, all in the measured part. The linker script fills them in, so they are
+// right: Slb::parse() is for those who have to check.
 const LENGTH: u64 = 2;
 const PARAMS: u64 = INFO + 8;
 const RECORD: u64 = INFO + 10;

@@ -19,8 +19,8 @@ impl Memory {
     ///
     /// # Safety
     ///
-    /// The first 4 GiB are mapped one to one and can be read and written, `layout` says where this image
-    /// lies, and no other value of this type is in use.
+    /// The first 4 GiB are mapped one to one and can be read and written, `layout` says where this
+    /// image lies, and no other value of this type is in use.
     pub(crate) const unsafe fn new(layout: Layout) -> Self {
         Self { layout }
     }
@@ -40,8 +40,9 @@ impl Memory {
     /// The bytes of `region`, which must lie below 4 GiB and outside this block.
     pub(crate) fn slice(&self, region: Region) -> Result<&[u8], Error> {
         let region = self.foreign(region)?;
-        // SAFETY: Mapped, since it is below 4 GiB, and outside of all that Rust knows here (code, statics
-        // and stack are in this block). Borrowed from `self`, so not written by us meanwhile.
+        // SAFETY: Mapped, since it is below 4 GiB, and outside of all that Rust knows here (code,
+        // statics and stack are in this block). Borrowed from `self`, so not written by us
+        // meanwhile.
         unsafe { Self::slice_at(region) }
     }
 

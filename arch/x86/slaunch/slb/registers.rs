@@ -15,8 +15,8 @@ pub(crate) const TPM_WINDOW: usize = (TPM_BASE + UNCACHED) as usize;
 pub(crate) struct TscClock;
 
 impl TscClock {
-    /// Ticks that count as a microsecond, as a power of two: the counter is taken to run at 8192 MHz. It
-    /// runs slower everywhere, so the clock is slow: waits get longer, never too short.
+    /// Ticks that count as a microsecond, as a power of two: the counter is taken to run at 8192
+    /// MHz. It runs slower everywhere, so the clock is slow: waits get longer, never too short.
     const SHIFT: u32 = 13;
 }
 

@@ -2,16 +2,19 @@
 
 //! The AMD Secure Loader Block: the code that `SKINIT` measures into PCR 17 and starts.
 //!
-//! It measures the kernel into the same PCR and enters it. Everything it is told (parameters, launch
-//! table, event log) was written before the launch by software that is not trusted; everything it is
-//! told is therefore checked, and nothing of it decides what is measured: the bounds of the kernel and
-//! its entry point come from the kernel image's own header, which is part of what is measured.
+//! It measures the kernel into the same PCR and enters it. Everything it is told (parameters,
+//! launch table, event log) was written before the launch by software that is not trusted;
+//! everything it is told is therefore checked, and nothing of it decides what is measured: the
+//! bounds of the kernel and its entry point come from the kernel image's own header, which is part
+//! of what is measured.
 //!
-//! The path is `head.S`, [`slb_main`], [`launch`], `head.S` again. An error, wherever it happens, ends in
+//! The path is `head.S`, [`slb_main`], [`launch`], `head.S` again. An error, wherever it happens,
+//! ends in
 //! [`failure::stop`]: recorded, the PCRs capped, the machine reset.
 //!
-//! Only the 64 KiB of this block are protected from DMA (by the processor, since `SKINIT`). A device that
-//! somebody programmed before the launch can still write to the kernel while and after it is hashed.
+//! Only the 64 KiB of this block are protected from DMA (by the processor, since `SKINIT`). A
+//! device that somebody programmed before the launch can still write to the kernel while and after
+//! it is hashed.
 
 #[path = "../hash/mod.rs"]
 mod hash;
@@ -71,12 +74,12 @@ impl Progress {
 ///
 /// # Safety
 ///
-/// Called once, by head.S, with `base` the address of the block, long mode as set up there, and nobody
-/// else running.
+/// Called once, by head.S, with `base` the address of the block, long mode as set up there, and
+/// nobody else running.
 #[no_mangle]
 pub unsafe extern "C" fn slb_main(base: u64, handover: &mut Handover) {
-    // SAFETY: head.S maps the first 4 GiB one to one and enables SSE, this block lies at `base`, and this
-    // is the only value of its kind in use: exceptions do not come back here.
+    // SAFETY: head.S maps the first 4 GiB one to one and enables SSE, this block lies at `base`,
+    // and this is the only value of its kind in use: exceptions do not come back here.
     let mut memory = unsafe { Memory::new(Layout::new(base)) };
     let mut progress = Progress::new();
     match launch::run(&mut memory, &mut progress) {

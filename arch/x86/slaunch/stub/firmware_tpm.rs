@@ -2,8 +2,8 @@
 
 //! The TPM, seen from before the launch: is it one that the loader block can drive, and which PCR
 //! banks are active. No command is sent; the firmware is asked (TCG EFI Protocol Specification,
-//! family 2.0, revision 00.13, or for a TPM 1.2 the TCG EFI Protocol, version 1.22), and a few registers
-//! are read.
+//! family 2.0, revision 00.13, or for a TPM 1.2 the TCG EFI Protocol, version 1.22), and a few
+//! registers are read.
 
 use super::efi::{Status, SystemTable, SUCCESS, TCG2_PROTOCOL, TCG_PROTOCOL};
 use super::mmio::Window;
@@ -60,8 +60,8 @@ const ALGORITHMS: [HashAlg; 5] = [
     HashAlg::SM3_256,
 ];
 
-/// Makes the list of banks of the firmware's bitmap; none if a bit is not known, for that bank would
-/// then be missing in the log.
+/// Makes the list of banks of the firmware's bitmap; none if a bit is not known, for that bank
+/// would then be missing in the log.
 fn banks(bitmap: u32) -> Option<Banks> {
     let mut banks = Banks::new();
     let mut rest = bitmap;
@@ -90,8 +90,8 @@ const CAPABILITY12_SIZE: u8 = {
     12
 };
 
-/// `EFI_TCG_PROTOCOL` (4.1), its first member: capability, features, address of the firmware's log and of
-/// its last entry.
+/// `EFI_TCG_PROTOCOL` (4.1), its first member: capability, features, address of the firmware's log
+/// and of its last entry.
 #[repr(C)]
 struct Tcg {
     status_check:
@@ -184,8 +184,8 @@ fn check_tpm12(interface: *mut c_void) -> Result<FirmwareTpm, Refusal> {
 
 /// Whether the registers are where the loader block looks for them, and of a kind that it knows.
 fn check_interface() -> Result<(), Refusal> {
-    // SAFETY: PC platforms decode this page for the TPM or for nothing; reading it has no effect. Firmware
-    // maps it one to one.
+    // SAFETY: PC platforms decode this page for the TPM or for nothing; reading it has no effect.
+    // Firmware maps it one to one.
     let mut window = unsafe { Window::new(TPM_BASE as usize) };
     let mut regs = LocalityRegs::new(&mut window, Locality::L0);
     let id = regs.interface_id();

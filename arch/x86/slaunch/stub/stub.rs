@@ -75,8 +75,8 @@ pub unsafe extern "C" fn slaunch_prepare(system: *const SystemTable, native: boo
 }
 
 /// Allocates the place of the kernel for a launch: below 4 GiB, anywhere by `seed`. Resets
-/// `virt_addr` to `base`, the address that the image is linked for, so that it is not relocated: its
-/// digest is to depend on the file alone. (KASLR_FLAG stays as it is: the kernel goes on to
+/// `virt_addr` to `base`, the address that the image is linked for, so that it is not relocated:
+/// its digest is to depend on the file alone. (KASLR_FLAG stays as it is: the kernel goes on to
 /// randomise the areas of its memory, and where it lies physically.)
 ///
 /// Returns `EFI_NOT_READY` where there is no launch, and the place is the caller's to choose.

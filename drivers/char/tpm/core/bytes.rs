@@ -2,8 +2,8 @@
 
 //! Checked access to byte buffers: one decoder, one encoder, one copy.
 
-/// Reads a wire format front to back. Every method returns `None`, and consumes nothing, when too few
-/// bytes are left.
+/// Reads a wire format front to back. Every method returns `None`, and consumes nothing, when too
+/// few bytes are left.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -72,8 +72,8 @@ impl<'a> Reader<'a> {
 
 /// Writes a wire format front to back into a buffer.
 ///
-/// What does not fit makes the builder invalid for good, so that callers check once, at the end, with
-/// [`Builder::finish`]. An invalid builder writes nothing more.
+/// What does not fit makes the builder invalid for good, so that callers check once, at the end,
+/// with [`Builder::finish`]. An invalid builder writes nothing more.
 pub struct Builder<'a> {
     buf: &'a mut [u8],
     len: usize,
@@ -141,8 +141,8 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Writes the number of bytes so far, as 32 bits big endian, at the offset `at`, and returns all of
-    /// them. `None` if anything did not fit.
+    /// Writes the number of bytes so far, as 32 bits big endian, at the offset `at`, and returns
+    /// all of them. `None` if anything did not fit.
     pub fn sized(&mut self, at: usize) -> Option<&[u8]> {
         let len = u32::try_from(self.finish()?).ok()?;
         let field = self.buf.get_mut(..self.len)?.get_mut(at..)?;

@@ -5,7 +5,8 @@
 use super::bytes;
 use super::error::TpmError;
 
-/// Most PCR banks that one TPM may have active. The TPM library allows more algorithms than any TPM has.
+/// Most PCR banks that one TPM may have active. The TPM library allows more algorithms than any TPM
+/// has.
 pub const MAX_BANKS: usize = 8;
 
 /// Size in bytes of the largest digest (SHA-512).
@@ -67,11 +68,12 @@ impl HashAlg {
     /// SHA3-512.
     pub const SHA3_512: Self = Self { id: 0x29, size: 64 };
 
-    /// Fills slots that are not in use, and is never handed out: all zeros, so that arrays of it are
-    /// made by one memset.
+    /// Fills slots that are not in use, and is never handed out: all zeros, so that arrays of it
+    /// are made by one memset.
     const UNUSED: Self = Self { id: 0, size: 0 };
 
-    /// The algorithm with this TPM_ALG_ID if its digest size is known here (TCG Algorithm Registry).
+    /// The algorithm with this TPM_ALG_ID if its digest size is known here (TCG Algorithm
+    /// Registry).
     pub const fn known(id: u16) -> Option<Self> {
         match id {
             0x04 => Some(Self::SHA1),
@@ -86,8 +88,8 @@ impl HashAlg {
         }
     }
 
-    /// The algorithm with this TPM_ALG_ID, of which somebody says that its digests have `size` bytes.
-    /// `None` if that is wrong (a known algorithm of another size) or cannot be (0, above
+    /// The algorithm with this TPM_ALG_ID, of which somebody says that its digests have `size`
+    /// bytes. `None` if that is wrong (a known algorithm of another size) or cannot be (0, above
     /// [`MAX_DIGEST`], TPM_ALG_ERROR or TPM_ALG_NULL).
     pub fn new(id: u16, size: usize) -> Option<Self> {
         if id == 0x00 || id == 0x10 || size == 0 || size > MAX_DIGEST {
@@ -237,8 +239,8 @@ impl Digests {
         len: 0,
     };
 
-    /// The cap value in every bank; [`Digests::set`] then fills in those that can be computed, so that a
-    /// bank nobody thought of is never left open.
+    /// The cap value in every bank; [`Digests::set`] then fills in those that can be computed, so
+    /// that a bank nobody thought of is never left open.
     #[inline(never)] // As above.
     pub fn capped(banks: &Banks) -> Self {
         let mut digests = Self::EMPTY;
@@ -250,8 +252,8 @@ impl Digests {
         digests
     }
 
-    /// Sets the digest of the bank with the algorithm `alg`. Does nothing, and returns false, if there is
-    /// no such bank or the length of `value` is wrong.
+    /// Sets the digest of the bank with the algorithm `alg`. Does nothing, and returns false, if
+    /// there is no such bank or the length of `value` is wrong.
     #[inline(never)] // As above.
     pub fn set(&mut self, alg: HashAlg, value: &[u8]) -> bool {
         let len = self.len;

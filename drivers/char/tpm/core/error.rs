@@ -19,18 +19,20 @@ pub enum TpmError {
     Vanished,
     /// The clock does not advance, so no wait can be bounded.
     ClockStopped,
-    /// The locality was not granted in time: the TPM is mute, or an equal or higher locality holds it.
+    /// The locality was not granted in time: the TPM is mute, or an equal or higher locality holds
+    /// it.
     LocalityRefused,
     /// Another locality took over while this one was open.
     LocalityLost,
-    /// The TPM did not become ready for a command (timeout B; C for a CRB), or a CRB does not give up one of
-    /// before (timeout B).
+    /// The TPM did not become ready for a command (timeout B; C for a CRB), or a CRB does not give
+    /// up one of before (timeout B).
     NotReady,
     /// The TPM did not accept or offer data in time: burst count 0 (timeout D).
     BurstTimeout,
     /// A register did not become valid in time (timeout A for ACCESS, C for STS).
     StatusTimeout,
-    /// The TPM expected more or fewer command bytes than were sent, or the platform refused to start a command.
+    /// The TPM expected more or fewer command bytes than were sent, or the platform refused to
+    /// start a command.
     TransferRejected,
     /// There was no response within the command's duration; the command was cancelled.
     CommandTimeout,
@@ -50,7 +52,8 @@ pub enum TpmError {
     Banks,
     /// The locality could not be given back.
     NotReleased,
-    /// The buffers of a CRB are not where buffers can be in the TPM's window, or cannot hold a header.
+    /// The buffers of a CRB are not where buffers can be in the TPM's window, or cannot hold a
+    /// header.
     BufferBounds,
     /// The command was cancelled because nobody waited for it any more.
     Canceled,
@@ -97,8 +100,9 @@ impl TpmError {
     }
 }
 
-/// A response code: of TPM 2.0 (TPM 2.0 Library part 2, section 6.6) or TPM 1.2 (TPM Main part 2, section
-/// 16). No number means something to both but success and [`TpmRc::BAD_TAG`], which mean the same.
+/// A response code: of TPM 2.0 (TPM 2.0 Library part 2, section 6.6) or TPM 1.2 (TPM Main part 2,
+/// section 16). No number means something to both but success and [`TpmRc::BAD_TAG`], which mean
+/// the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "the TPM may have refused the command"]
 pub struct TpmRc(u32);
@@ -182,7 +186,7 @@ impl TpmRc {
     pub const NEEDS_SELFTEST: Self = Self(0x801);
     /// A self test is running; send the command again.
     pub const DOING_SELFTEST: Self = Self(0x802);
-    /// The TPM defends itself against guesses at its secrets. That takes too long to wait for, and no
-    /// command made here has to do with secrets.
+    /// The TPM defends itself against guesses at its secrets. That takes too long to wait for, and
+    /// no command made here has to do with secrets.
     pub const DEFEND_LOCK_RUNNING: Self = Self(0x803);
 }

@@ -6,9 +6,10 @@ use super::error::TpmError;
 
 /// Access to the TPM's registers.
 ///
-/// `offset` counts bytes from the base of the TPM's register window (0xFED40000, [`super::TPM_BASE`]),
-/// and is always below [`super::TPM_SIZE`] and aligned to the width of the access. Every call is one bus
-/// access of exactly that width: several registers have read side effects.
+/// `offset` counts bytes from the base of the TPM's register window (0xFED40000,
+/// [`super::TPM_BASE`]), and is always below [`super::TPM_SIZE`] and aligned to the width of the
+/// access. Every call is one bus access of exactly that width: several registers have read side
+/// effects.
 pub trait Mmio {
     /// Reads the byte at `offset`.
     fn read8(&mut self, offset: u32) -> u8;
@@ -19,8 +20,8 @@ pub trait Mmio {
     /// Writes the 32-bit word at `offset`.
     fn write32(&mut self, offset: u32, value: u32);
 
-    /// Tells the platform that a CRB was given a command, where it wants to be told (the ACPI start method);
-    /// false if it refuses.
+    /// Tells the platform that a CRB was given a command, where it wants to be told (the ACPI start
+    /// method); false if it refuses.
     fn invoke(&mut self) -> bool {
         true
     }
@@ -48,15 +49,16 @@ impl<T: Mmio> Mmio for &mut T {
 pub trait Clock {
     /// Microseconds since some fixed moment.
     ///
-    /// Must never go back. It may run slow (a TSC whose rate is not known is divided by the highest rate
-    /// that exists), which lengthens waits; it must not run fast, which would cut them short.
+    /// Must never go back. It may run slow (a TSC whose rate is not known is divided by the highest
+    /// rate that exists), which lengthens waits; it must not run fast, which would cut them short.
     fn elapsed_us(&self) -> u64;
 
-    /// Called once in every round of a wait that has lasted `waited_us` microseconds so far: a pause
-    /// instruction, or a sleep that is short against that.
+    /// Called once in every round of a wait that has lasted `waited_us` microseconds so far: a
+    /// pause instruction, or a sleep that is short against that.
     fn relax(&self, waited_us: u64);
 
-    /// Whether nobody waits for the response any more, so that a command that runs is to be cancelled.
+    /// Whether nobody waits for the response any more, so that a command that runs is to be
+    /// cancelled.
     fn given_up(&self) -> bool {
         false
     }
@@ -74,8 +76,9 @@ impl<T: Clock> Clock for &T {
     }
 }
 
-/// Rounds of one wait in which the clock may stand still before it counts as stopped. They take at least
-/// 40 ms (a pause instruction each), with a register read rather seconds; no clock is as coarse as that.
+/// Rounds of one wait in which the clock may stand still before it counts as stopped. They take at
+/// least 40 ms (a pause instruction each), with a register read rather seconds; no clock is as
+/// coarse as that.
 const MAX_STALLED_ROUNDS: u32 = 1 << 22;
 
 /// One bounded wait.
@@ -105,9 +108,9 @@ impl<'a, C: Clock> Wait<'a, C> {
 
     /// Polls until `done` answers something.
     ///
-    /// The time is sampled before the condition, so a caller that was held up between two rounds (by SMM,
-    /// by the hypervisor) still looks once more after its time is over. Returns `Ok(None)` when the time
-    /// is over.
+    /// The time is sampled before the condition, so a caller that was held up between two rounds
+    /// (by SMM, by the hypervisor) still looks once more after its time is over. Returns `Ok(None)`
+    /// when the time is over.
     ///
     /// # Errors
     ///

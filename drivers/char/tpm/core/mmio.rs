@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The register window as mapped memory, for code without a kernel around it. A crate root that wants it
-//! declares this file beside the core, which is free of unsafe code itself.
+//! The register window as mapped memory, for code without a kernel around it. A crate root that
+//! wants it declares this file beside the core, which is free of unsafe code itself.
 
 use super::tpm::{Mmio, TPM_SIZE};
 
@@ -19,8 +19,8 @@ impl Window {
     ///
     /// # Safety
     ///
-    /// It is mapped there, uncached and page aligned, as long as the result is used, and nobody else
-    /// speaks to the TPM meanwhile.
+    /// It is mapped there, uncached and page aligned, as long as the result is used, and nobody
+    /// else speaks to the TPM meanwhile.
     pub(crate) const unsafe fn new(base: usize) -> Self {
         // INVARIANT: By the caller.
         Self { base }

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The TPM core: PC Client registers, FIFO and CRB transport, commands of TPM 2.0 and TPM 1.2, event
-//! log.
+//! The TPM core: PC Client registers, FIFO and CRB transport, commands of TPM 2.0 and TPM 1.2,
+//! event log.
 //!
-//! Pure logic over `core`: no allocation, no unsafe code, no globals, no formatting in any code path,
-//! and no reachable panic. The hardware and the clock are behind [`Mmio`] and [`Clock`], so the same
-//! source files serve the loader block, the early kernel, the driver and the host's tools and tests.
+//! Pure logic over `core`: no allocation, no unsafe code, no globals, no formatting in any code
+//! path, and no reachable panic. The hardware and the clock are behind [`Mmio`] and [`Clock`], so
+//! the same source files serve the loader block, the early kernel, the driver and the host's tools
+//! and tests.
 //!
 //! A measurement is four steps:
 //!
-//! 1. [`Tpm::probe`] finds the TPM, [`Tpm::open`] claims a locality. The guard it returns is the only
-//!    thing that can send a command, and gives the locality back when it goes away.
+//! 1. [`Tpm::probe`] finds the TPM, [`Tpm::open`] claims a locality. The guard it returns is the
+//!    only thing that can send a command, and gives the locality back when it goes away.
 //! 2. [`pcr_banks`] asks the TPM for its active banks. A TPM 1.2 has one, of SHA-1.
-//! 3. A [`MultiHash`] computes one digest for each bank in a single pass, [`pcr_extend`] extends all of
-//!    them with one command.
+//! 3. A [`MultiHash`] computes one digest for each bank in a single pass, [`pcr_extend`] extends
+//!    all of them with one command.
 //! 4. [`EventLog::append`] records the event.
 //!
-//! References: TCG PC Client Platform TPM Profile (PTP) 1.05, TPM 2.0 Library parts 2 and 3, TPM Main
-//! (1.2) parts 2 and 3, TCG PC Client Platform Firmware Profile (PFP) 1.05 section 10 for the log.
+//! References: TCG PC Client Platform TPM Profile (PTP) 1.05, TPM 2.0 Library parts 2 and 3, TPM
+//! Main (1.2) parts 2 and 3, TCG PC Client Platform Firmware Profile (PFP) 1.05 section 10 for the
+//! log.
 
 // These files are the public interface of a host crate and a private module of freestanding objects
 // that use parts of it.

@@ -88,8 +88,8 @@ impl Drop for Interrupt<'_> {
 ///
 /// # Errors
 ///
-/// `ENODEV` if there is none, or none that this driver can speak to; `EBUSY` if its registers belong
-/// to somebody else; those of the core.
+/// `ENODEV` if there is none, or none that this driver can speak to; `EBUSY` if its registers
+/// belong to somebody else; those of the core.
 pub(crate) fn bind<'a>(
     dev: &'a Device<Bound>,
     resources: Resources<'a, '_>,

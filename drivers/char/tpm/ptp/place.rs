@@ -114,7 +114,8 @@ impl<'a> Place<'a> {
             }
             _ => None,
         };
-        // The older interfaces, which the method belongs to, have neither localities nor an idle state.
+        // The older interfaces, which the method belongs to, have neither localities nor an idle
+        // state.
         let layout = CrbLayout {
             localities: window.is_some(),
             idles: !method,

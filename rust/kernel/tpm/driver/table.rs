@@ -9,8 +9,8 @@ pub(super) fn operations<T: Operations>() -> *const bindings::tpm_class_ops {
     &Of::<T>::OPERATIONS
 }
 
-/// The type of a chip's own device, which brings it through system suspend: just the chip, since the
-/// device below it belongs to its bus.
+/// The type of a chip's own device, which brings it through system suspend: just the chip, since
+/// the device below it belongs to its bus.
 pub(super) fn device_type<T: Operations>() -> *const bindings::device_type {
     &Of::<T>::DEVICE_TYPE
 }
@@ -205,8 +205,8 @@ unsafe extern "C" fn resume<T: Operations>(dev: *mut bindings::device) -> c_int 
     // SAFETY: `NewChip::new` has put the chip there.
     let chip = unsafe { bindings::dev_get_drvdata(dev) }.cast::<bindings::tpm_chip>();
     // SAFETY: The chip is valid; its device is in power management only while it is registered.
-    // Others find the chip suspended and stay away, so this is as good as a call. What is started is
-    // stopped.
+    // Others find the chip suspended and stay away, so this is as good as a call. What is started
+    // is stopped.
     unsafe {
         let ret = bindings::tpm_chip_start(chip);
         if ret != 0 {

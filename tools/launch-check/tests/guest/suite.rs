@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use drtm_vm::TpmInterface;
@@ -12,7 +13,7 @@ use launch_check::log::Log;
 use launch_check::verdict::{check_replay, Verdict};
 
 use crate::common::{Run, LAUNCH};
-use crate::machine::{cases, config, Ended, Kernel};
+use crate::machine::{cases, config, share, Ended, Kernel};
 
 /// What one machine left.
 struct Suite {
@@ -135,6 +136,26 @@ fn launched_stress(interface: TpmInterface) {
     let log = Log::parse(run.must("eventlog.bin")).expect("event log");
     let verdict = Verdict(check_replay(&log, &run.pcrs()));
     assert!(verdict.good(), "{verdict}\n{log}");
+}
+
+/// The example of a key that is sealed to a launch.
+#[test]
+fn sample_seals_a_key() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/slaunch");
+    let mut config = config(Kernel::Own, TpmInterface::Tis, "sample");
+    config.append = format!("{LAUNCH} {}", config.append);
+    config.extra.extend(share("sample", &samples));
+    let run = Run::boot(&config);
+    let summary = run.outcome.summary();
+    assert!(
+        matches!(run.outcome, drtm_vm::Outcome::PoweredOff),
+        "{summary}\n{}",
+        run.tail()
+    );
+    let cases = cases(&run, "sample");
+    assert_eq!(cases.len(), 5, "{cases:?}");
+    let bad = cases.iter().find(|(_, ended)| *ended != Ended::Ok);
+    assert!(bad.is_none(), "{bad:?}\n{}", run.text("job.txt"));
 }
 
 mod tis {

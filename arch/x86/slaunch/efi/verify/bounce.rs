@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What firmware writes to: memory of the gate, between canaries, from where it is copied once it was checked.
+//! What firmware writes to: memory of the gate, between canaries, from where it is copied once it
+//! was checked.
 
 use super::{
     super::{
@@ -115,8 +116,8 @@ impl Bounce {
         end: 0,
     };
 
-    /// Gives each output of `call` a place of its own, and lets `point` change the call's argument of that
-    /// number to where that is.
+    /// Gives each output of `call` a place of its own, and lets `point` change the call's argument
+    /// of that number to where that is.
     ///
     /// # Errors
     ///
@@ -186,7 +187,8 @@ impl Bounce {
         }
     }
 
-    /// Writes canaries, copies what the caller has in its outputs, and lets `point` point the call here.
+    /// Writes canaries, copies what the caller has in its outputs, and lets `point` point the call
+    /// here.
     fn fill(&mut self, mut point: impl FnMut(usize, u64)) {
         let area: &mut [u8] = match self.large.is_empty() {
             true => &mut self.area,

@@ -52,8 +52,8 @@ impl Space {
     /// For whoever has the turn, in a thread that may sleep.
     fn enter() -> Self {
         Self {
-            // SAFETY: The FPU is not in use: this is for a thread that was asked to do this. There is no call, so the
-            // tables of that address space may be brought up to date.
+            // SAFETY: The FPU is not in use: this is for a thread that was asked to do this. There
+            // is no call, so the tables of that address space may be brought up to date.
             before: unsafe { slaunch_efi_enter_space() },
         }
     }

@@ -31,8 +31,8 @@ pub(crate) const STEP: usize = 64;
 
 /// Whether there are vectors of 256 bits for comparing a lot.
 ///
-/// Kept by those who compare: it does not change. The upper halves are cleared afterwards, since the code for
-/// SHA-256 that may follow is slow with anything in them.
+/// Kept by those who compare: it does not change. The upper halves are cleared afterwards, since
+/// the code for SHA-256 that may follow is slow with anything in them.
 #[derive(Clone, Copy)]
 pub(crate) struct Vectors(bool);
 

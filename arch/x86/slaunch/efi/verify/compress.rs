@@ -2,9 +2,9 @@
 
 //! SHA-256 of whole pages with the fastest code that the kernel has for this processor.
 //!
-//! The kernel's functions for SHA-256 fall back to plain C here, since the FPU is in use: by the call, whose
-//! FPU section this is. So the assembler below them is called directly. The digests are compared within this
-//! kernel only, so there is no padding: a page is 64 blocks, always.
+//! The kernel's functions for SHA-256 fall back to plain C here, since the FPU is in use: by the
+//! call, whose FPU section this is. So the assembler below them is called directly. The digests are
+//! compared within this kernel only, so there is no padding: a page is 64 blocks, always.
 
 use super::msr::cpuid;
 use kernel::{
@@ -104,7 +104,8 @@ pub(crate) unsafe fn page(address: usize) -> PageDigest {
     let mut state = INITIAL;
     // SAFETY: The processor has the instructions; the rest is the requirement of this function.
     unsafe {
-        // Not by a function pointer: these functions may not be called so where calls are checked (IBT).
+        // Not by a function pointer: these functions may not be called so where calls are checked
+        // (IBT).
         if features & SHA_NI != 0 {
             sha256_ni_transform(&mut state, data, BLOCKS);
         } else if features & (AVX2 | BMI2) == AVX2 | BMI2 {

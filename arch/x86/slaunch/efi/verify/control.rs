@@ -181,7 +181,8 @@ impl Control {
             if from == to {
                 continue;
             }
-            // SAFETY: What the kernel had there; the table is again the kernel's, and interrupts are off.
+            // SAFETY: What the kernel had there; the table is again the kernel's, and interrupts
+            // are off.
             unsafe {
                 match *name {
                     "DS" => cpu::set_ds(from),

@@ -128,8 +128,8 @@ write! {
 ///
 /// As for the module; interrupts are off.
 pub(crate) unsafe fn set_gs(value: u16) {
-    // SAFETY: Between the two instructions that exchange the bases nothing uses the GS base. The one that
-    // the load destroys is KERNEL_GS_BASE, which is put right with the other MSRs.
+    // SAFETY: Between the two instructions that exchange the bases nothing uses the GS base. The
+    // one that the load destroys is KERNEL_GS_BASE, which is put right with the other MSRs.
     unsafe { asm!("swapgs", "mov gs, {:x}", "swapgs", in(reg) value, options(nostack)) };
 }
 
@@ -227,8 +227,8 @@ pub(crate) unsafe fn rdmsr(number: u32) -> (u32, u32) {
 pub(crate) unsafe fn wrmsr(number: u32, value: u64) {
     let (low, high) = halves(value);
     let mut regs = [low, number, high, 0, 0, 0, 0, 0];
-    // SAFETY: Eight registers: EAX, ECX, EDX, ... The rest is the requirement of this function. Exceptions are
-    // caught.
+    // SAFETY: Eight registers: EAX, ECX, EDX, ... The rest is the requirement of this function.
+    // Exceptions are caught.
     unsafe { kernel::bindings::wrmsr_safe_regs(regs.as_mut_ptr()) };
 }
 

@@ -54,8 +54,8 @@ impl Entries {
         single_owners: KVVec::new(),
     };
 
-    /// Copies these entries: addresses of entries of the kernel's page tables in ascending order, with the
-    /// ranges that they belong to.
+    /// Copies these entries: addresses of entries of the kernel's page tables in ascending order,
+    /// with the ranges that they belong to.
     ///
     /// # Errors
     ///
@@ -113,8 +113,8 @@ impl Entries {
         }
     }
 
-    /// Finds pages that were written: the processor says so in an entry that has not changed otherwise. `name`
-    /// says what a range is called.
+    /// Finds pages that were written: the processor says so in an entry that has not changed
+    /// otherwise. `name` says what a range is called.
     #[cold]
     pub(crate) fn find_written(
         &self,

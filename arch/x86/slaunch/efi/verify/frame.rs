@@ -27,7 +27,8 @@ const CANARY: usize = 4;
 /// A word of canary.
 const WORD: u64 = 0x7d3b_96a5_c15a_e04f;
 
-/// What firmware finds below its return address: room for the four register arguments, and two more.
+/// What firmware finds below its return address: room for the four register arguments, and two
+/// more.
 const ARGUMENTS: usize = 6;
 
 /// What a canary is like.
@@ -158,8 +159,8 @@ impl Checked {
     /// No other is under way.
     pub(crate) unsafe fn new(call: &Call, cpu: u32) -> Self {
         let top = stack().wrapping_add(STACK / 8 - ABOVE);
-        // SAFETY: Within the stack, which is in use by this call only. Canaries are written once: a call that kills
-        // one is the last.
+        // SAFETY: Within the stack, which is in use by this call only. Canaries are written once: a
+        // call that kills one is the last.
         unsafe {
             if field!(stack).read_volatile() == 0 {
                 for canary in canaries() {
@@ -190,14 +191,16 @@ impl Checked {
     ///
     /// Address space and FPU are prepared for it, and interrupts are off.
     pub(crate) unsafe fn run(&self) -> u64 {
-        // SAFETY: By the requirement of this function. What firmware changes is what this is all about.
+        // SAFETY: By the requirement of this function. What firmware changes is what this is all
+        // about.
         unsafe {
             slaunch_efi_checked();
             field!(status).read_volatile()
         }
     }
 
-    /// Finds what firmware has not kept. `returned`: it did return, so that registers mean something.
+    /// Finds what firmware has not kept. `returned`: it did return, so that registers mean
+    /// something.
     pub(crate) fn compare(&self, returned: bool, found: &mut Violation) {
         /// TF, IF, DF, IOPL, NT, AC
         const FLAGS: u64 = 0x47700;

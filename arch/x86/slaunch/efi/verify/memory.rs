@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Digests of memory that firmware must leave alone: kernel text, read-only data, and the firmware's own code.
+//! Digests of memory that firmware must leave alone: kernel text, read-only data, and the
+//! firmware's own code.
 //!
 //! Kernel text changes lawfully. All that changes it ends in `__text_poke()`, which says so by
-//! [`poked`]: the pages it names get a new digest before the next call. While a call is under way that may sleep
-//! before and after, `text_mutex` is held and nothing changes; where it cannot be taken, a page that was poked
-//! in the meantime is not judged.
+//! [`poked`]: the pages it names get a new digest before the next call. While a call is under way
+//! that may sleep before and after, `text_mutex` is held and nothing changes; where it cannot be
+//! taken, a page that was poked in the meantime is not judged.
 
 use super::{
     super::violation::{

@@ -2,14 +2,15 @@
 
 //! The mode `verify`: firmware runs natively, and what it leaves is compared with what it found.
 //!
-//! A call runs on a stack of its own with interrupts off, so that no handler runs on what it may leave, and
-//! writes its results into memory of the gate. After it, and before anything else runs on that
-//! processor, [`control`] and [`msr`] put registers back, [`tables`] descriptor tables, and [`frame`] and
-//! [`bounce`] say what the call has done to its stack and its results. Then [`tree`] looks at page tables and
-//! [`memory`] at text, read-only data and the firmware's own code.
+//! A call runs on a stack of its own with interrupts off, so that no handler runs on what it may
+//! leave, and writes its results into memory of the gate. After it, and before anything else runs
+//! on that processor, [`control`] and [`msr`] put registers back, [`tables`] descriptor tables, and
+//! [`frame`] and [`bounce`] say what the call has done to its stack and its results. Then [`tree`]
+//! looks at page tables and [`memory`] at text, read-only data and the firmware's own code.
 //!
-//! There are three times. While the kernel boots, its text has digests and its page tables are not final. Once it
-//! runs everything is checked. What cannot be prepared where the thread may not sleep, is when one may.
+//! There are three times. While the kernel boots, its text has digests and its page tables are not
+//! final. Once it runs everything is checked. What cannot be prepared where the thread may not
+//! sleep, is when one may.
 
 use super::{
     backend::{
@@ -137,7 +138,8 @@ impl Backend for Verify {
                 }
             }
         }
-        // SAFETY: A mutex of the kernel's; nobody who waits for it holds the lock of the runtime services.
+        // SAFETY: A mutex of the kernel's; nobody who waits for it holds the lock of the runtime
+        // services.
         unsafe { bindings::mutex_lock(&raw mut bindings::text_mutex) };
     }
 
@@ -188,8 +190,9 @@ impl State {
         Ok(())
     }
 
-    /// Adds the firmware's code: the pages that its memory attributes table has made read-only. Firmware
-    /// without such a table may lawfully write to all of its regions, and then none is code.
+    /// Adds the firmware's code: the pages that its memory attributes table has made read-only.
+    /// Firmware without such a table may lawfully write to all of its regions, and then none is
+    /// code.
     fn add_code(&mut self) -> Result {
         for region in memmap::code_regions() {
             let page = |index: usize| region.start.saturating_add(index.saturating_mul(PAGE_SIZE));
@@ -231,9 +234,11 @@ impl State {
         self.tables.read(&control, self.tree.is_some());
 
         let open = paging::open();
-        // SAFETY: Whoever called the door has prepared address space and FPU, and interrupts are off.
+        // SAFETY: Whoever called the door has prepared address space and FPU, and interrupts are
+        // off.
         let status = unsafe { checked.run() };
-        // From here on nothing is what it was until it is put back: no call of other kernel code before.
+        // From here on nothing is what it was until it is put back: no call of other kernel code
+        // before.
         control.restore(&mut self.msrs, found);
         drop(open);
         // SAFETY: The FPU section is the caller's.
@@ -338,8 +343,8 @@ impl State {
 pub(crate) fn passes(count: u64) {
     for _ in 0..count {
         for (start, end) in [memory::text(), memory::read_only_data()] {
-            // SAFETY: The FPU is not in use: this is for a thread that was asked to do this. XMM registers are
-            // what is needed.
+            // SAFETY: The FPU is not in use: this is for a thread that was asked to do this. XMM
+            // registers are what is needed.
             unsafe { bindings::kernel_fpu_begin_mask(FPU) };
             for address in (start..end).step_by(PAGE_SIZE) {
                 // SAFETY: Kernel memory, in an FPU section.

@@ -16,8 +16,8 @@ use super::{
 
 /// What a register is called, by its number.
 ///
-/// Numbers and names are those of the processor manuals (AMD64 Architecture Programmer's Manual, volume 2,
-/// appendix A; Intel 64 and IA-32 Architectures Software Developer's Manual, volume 4).
+/// Numbers and names are those of the processor manuals (AMD64 Architecture Programmer's Manual,
+/// volume 2, appendix A; Intel 64 and IA-32 Architectures Software Developer's Manual, volume 4).
 fn name(number: u32) -> What {
     let state = What::State;
     match number {
@@ -140,7 +140,8 @@ const AMD: &[u32] = &[0xc001_0010, 0xc001_0114, 0xc001_0117];
 /// Most registers that are kept: all of the above.
 const MOST: usize = 80;
 
-/// Registers that are read in one turn of a loop. Where there are fewer left, the first is read again.
+/// Registers that are read in one turn of a loop. Where there are fewer left, the first is read
+/// again.
 const TURN: usize = 8;
 
 /// Values of registers, in the order of their numbers.
@@ -161,7 +162,8 @@ impl Value {
 ///
 /// # Invariants
 ///
-/// There are registers of the first `count` numbers, and of all numbers as soon as `turns` is not 0.
+/// There are registers of the first `count` numbers, and of all numbers as soon as `turns` is not
+/// 0.
 pub(crate) struct Msrs {
     numbers: [u32; MOST],
     before: Values,

@@ -28,7 +28,8 @@ pub(crate) enum Cut {
 /// The vector of [`Cut::TimeLimit`].
 const WATCHDOG: u64 = 1 << 32;
 
-/// A word that only the processor that executes the call accesses, in that call and in what interrupts it.
+/// A word that only the processor that executes the call accesses, in that call and in what
+/// interrupts it.
 struct Local(UnsafeCell<u64>);
 
 // SAFETY: Accessed by the processor that executes the call only, a word at a time.
@@ -77,8 +78,8 @@ extern "C" {
 /// Flags that have no place in the kernel's code: TF, IF, DF, IOPL, NT, RF, AC.
 const FLAGS: usize = 0x57700;
 
-/// Lets an interrupted call of firmware go on where it should have returned to. False if what was interrupted
-/// is something else.
+/// Lets an interrupted call of firmware go on where it should have returned to. False if what was
+/// interrupted is something else.
 fn cut(regs: &mut bindings::pt_regs, vector: u64, address: u64) -> bool {
     if !frame::is_armed() {
         return false;
@@ -123,10 +124,11 @@ extern "C" fn slaunch_efi_nmi(_kind: c_uint, regs: &mut bindings::pt_regs) -> c_
     }
     let was = [regs.ip, regs.flags, regs.sp];
     if cut(regs, WATCHDOG, 0) {
-        // The entry code returns by another copy of the registers, which lies above these (entry_64.S, "iret"
-        // frame); with FRED there is none.
+        // The entry code returns by another copy of the registers, which lies above these
+        // (entry_64.S, "iret" frame); with FRED there is none.
         let frame = (&raw mut *regs).wrapping_add(1).cast::<[usize; 5]>();
-        // SAFETY: An NMI that interrupts ring 0 has a stack of its own, on which at least two frames follow.
+        // SAFETY: An NMI that interrupts ring 0 has a stack of its own, on which at least two
+        // frames follow.
         let frame = unsafe { &mut *frame };
         let [ip, _, flags, sp, _] = frame;
         if [*ip, *flags, *sp] == was {

@@ -88,8 +88,8 @@ impl Tables {
         (low >> 16 & 0xff_ffff) | (low >> 32 & 0xff00_0000) | high << 32
     }
 
-    /// Finds what has changed in the tables since, and puts it back. The registers that say where they are
-    /// have been put back already.
+    /// Finds what has changed in the tables since, and puts it back. The registers that say where
+    /// they are have been put back already.
     ///
     /// # Safety
     ///

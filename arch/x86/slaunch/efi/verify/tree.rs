@@ -2,9 +2,9 @@
 
 //! Page-table entries that protect memory of the kernel's, and those of firmware's address space.
 //!
-//! The entries are compared with a copy, which is quick. The kernel itself may change them
-//! without giving up protection, as when a large page is split. So entries that differ are an occasion to look at
-//! the protection itself, and it is that which counts.
+//! The entries are compared with a copy, which is quick. The kernel itself may change them without
+//! giving up protection, as when a large page is split. So entries that differ are an occasion to
+//! look at the protection itself, and it is that which counts.
 
 use super::{
     super::{
@@ -122,14 +122,16 @@ fn walk_from(
     }
 }
 
-/// Whether the page of firmware at `address` is code: can be executed, but for the door, and not be written.
+/// Whether the page of firmware at `address` is code: can be executed, but for the door, and not be
+/// written.
 pub(crate) fn is_code(address: usize) -> bool {
     walk_from(top(), address, |_| Ok(()))
         .is_ok_and(|leaf| leaf.value & (bit::PRESENT | bit::WRITE | bit::NX) == bit::PRESENT)
 }
 
 impl Range {
-    /// Whether each of its pages is what it should be, and cannot be written; or where it is not, with the entry.
+    /// Whether each of its pages is what it should be, and cannot be written; or where it is not,
+    /// with the entry.
     fn check(&self) -> Result<(), (usize, u64)> {
         let mut at = self.start;
         while at < self.end {
@@ -377,8 +379,8 @@ impl Tree {
         unsafe { compress::page(self.scratch.as_ptr().addr()) }
     }
 
-    /// Finds what does not protect any more. `full`: the contents of firmware's tables too. Returns whether
-    /// stock is to be taken again.
+    /// Finds what does not protect any more. `full`: the contents of firmware's tables too. Returns
+    /// whether stock is to be taken again.
     ///
     /// # Safety
     ///
@@ -437,8 +439,8 @@ impl Tree {
         ] {
             let rest = (was.len() / STEP).saturating_sub(used);
             let zeros = entries.wrapping_add(used.wrapping_mul(STEP));
-            // SAFETY: Entries of a table of the kernel's, and as many words; the FPU by the requirement of this
-            // function.
+            // SAFETY: Entries of a table of the kernel's, and as many words; the FPU by the
+            // requirement of this function.
             let same = unsafe {
                 self.vectors.equal(entries, was.as_ptr(), used) && self.vectors.zero(zeros, rest)
             };

@@ -2,11 +2,11 @@
 
 //! The limit to how long a call may take.
 //!
-//! A call has its processor for itself, with interrupts off. So a timer on another processor looks after it.
-//! It is started when a call begins and it is not running yet, looks once a second for as long as calls are
-//! made, and asks a processor that is late to give up by an NMI. It is a high-resolution timer: those
-//! do not depend on the processor that counts jiffies, which may be the one that is late. With a single processor
-//! there is nobody to look.
+//! A call has its processor for itself, with interrupts off. So a timer on another processor looks
+//! after it. It is started when a call begins and it is not running yet, looks once a second for as
+//! long as calls are made, and asks a processor that is late to give up by an NMI. It is a
+//! high-resolution timer: those do not depend on the processor that counts jiffies, which may be
+//! the one that is late. With a single processor there is nobody to look.
 
 use super::{
     super::service::Service,
@@ -73,8 +73,9 @@ const READY_TO_LOOK: u32 = 3;
 /// The processor that the timer runs on, plus one; 0 if it does not.
 static SET: Atomic<u32> = Atomic::new(0);
 
-/// The call that is under way, if there is a processor in it: its number, whether it writes to flash, and the
-/// processor that executes it plus one. All in one word, as the timer may look at any time.
+/// The call that is under way, if there is a processor in it: its number, whether it writes to
+/// flash, and the processor that executes it plus one. All in one word, as the timer may look at
+/// any time.
 static CALL: Atomic<u64> = Atomic::new(0);
 
 /// The call that the timer has seen when it last looked, and how often it has seen it before.
@@ -122,8 +123,9 @@ fn set(cpu: u32) {
         return;
     }
     READY.store(READY_TO_LOOK, Relaxed);
-    // SAFETY: Initialised. The other processor is online and stays so for as long as this one is not preempted. A
-    // request that is still under way is an error that does not matter: the timer will run.
+    // SAFETY: Initialised. The other processor is online and stays so for as long as this one is
+    // not preempted. A request that is still under way is an error that does not matter: the timer
+    // will run.
     if unsafe { bindings::smp_call_function_single_async(number, START.get()) } == 0 {
         SET.store(other.saturating_add(1), Relaxed);
     }

@@ -9,9 +9,9 @@ use super::{tpm12, tpm20};
 pub struct Duration(u64);
 
 impl Duration {
-    /// Short commands, for which TPM 1.2 has 2 s until it says otherwise. PTP 1.05 section 6.5.1.3 allows
-    /// 750 ms for those used here, but a TPM may begin a self test that belongs to the first use of an
-    /// algorithm, and giving up on one ends in a reset.
+    /// Short commands, for which TPM 1.2 has 2 s until it says otherwise. PTP 1.05 section 6.5.1.3
+    /// allows 750 ms for those used here, but a TPM may begin a self test that belongs to the first
+    /// use of an algorithm, and giving up on one ends in a reset.
     pub const MEDIUM: Self = Self(2_000_000);
 
     /// What TPM 1.2 calls long: its full self test.

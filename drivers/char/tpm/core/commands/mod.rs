@@ -2,8 +2,8 @@
 
 //! The commands of a measured launch, for both families of TPMs.
 //!
-//! Every function asks the transport for the family and sends what that family understands. What is the
-//! same for both lies in `wire`: headers, tags, response codes, sending again.
+//! Every function asks the transport for the family and sends what that family understands. What is
+//! the same for both lies in `wire`: headers, tags, response codes, sending again.
 
 mod duration;
 mod properties;
@@ -36,13 +36,14 @@ pub trait Transport {
     /// The TPM's generation. [`identify`] finds it out, and is the only one that does not ask.
     fn family(&self) -> TpmFamily;
 
-    /// Sends `command`, waits at most `duration` for the response, puts it into `response` and returns
-    /// its length. The response has at least a header, and exactly the length that its header says.
+    /// Sends `command`, waits at most `duration` for the response, puts it into `response` and
+    /// returns its length. The response has at least a header, and exactly the length that its
+    /// header says.
     ///
     /// # Errors
     ///
-    /// Those of the transport: [`TpmError::Vanished`], [`TpmError::CommandTimeout`] and so on. The TPM
-    /// is idle again if it answers at all.
+    /// Those of the transport: [`TpmError::Vanished`], [`TpmError::CommandTimeout`] and so on. The
+    /// TPM is idle again if it answers at all.
     fn transmit(
         &mut self,
         command: &[u8],
@@ -67,8 +68,8 @@ pub enum StartupType {
     State,
 }
 
-/// Finds out the family of a TPM whose interface does not tell it, by the answer to a GetCapability of
-/// TPM 2.0: a TPM 1.2 refuses it, with a tag of its own. Does not ask [`Transport::family`].
+/// Finds out the family of a TPM whose interface does not tell it, by the answer to a GetCapability
+/// of TPM 2.0: a TPM 1.2 refuses it, with a tag of its own. Does not ask [`Transport::family`].
 ///
 /// # Errors
 ///
@@ -94,8 +95,8 @@ pub fn startup<T: Transport>(tpm: &mut T, kind: StartupType) -> Result<(), TpmEr
     }
 }
 
-/// Has the TPM do its full self test, and waits for the result. A TPM 2.0 may go on testing behind its
-/// answer; then it is asked for the result for a minute.
+/// Has the TPM do its full self test, and waits for the result. A TPM 2.0 may go on testing behind
+/// its answer; then it is asked for the result for a minute.
 ///
 /// # Errors
 ///
@@ -119,15 +120,16 @@ pub fn properties<T: Transport>(tpm: &mut T) -> Result<Properties, TpmError> {
     }
 }
 
-/// Asks for the active PCR banks, in the TPM's order. A TPM 1.2 has the one of SHA-1, and is not asked.
+/// Asks for the active PCR banks, in the TPM's order. A TPM 1.2 has the one of SHA-1, and is not
+/// asked.
 ///
-/// A bank is active if any PCR is allocated in it. The size of an algorithm that is not known here is
-/// learned by reading a PCR of the bank.
+/// A bank is active if any PCR is allocated in it. The size of an algorithm that is not known here
+/// is learned by reading a PCR of the bank.
 ///
 /// # Errors
 ///
-/// [`TpmError::Banks`] if there is none, more than fit, or the TPM's list is incomplete; else those of
-/// the transport and of the response.
+/// [`TpmError::Banks`] if there is none, more than fit, or the TPM's list is incomplete; else those
+/// of the transport and of the response.
 pub fn pcr_banks<T: Transport>(tpm: &mut T) -> Result<Banks, TpmError> {
     match tpm.family() {
         TpmFamily::Tpm12 => tpm12::pcr_banks(),
@@ -139,8 +141,8 @@ pub fn pcr_banks<T: Transport>(tpm: &mut T) -> Result<Banks, TpmError> {
 ///
 /// # Errors
 ///
-/// [`TpmError::CommandInvalid`] if there is no digest, or, for a TPM 1.2, another than one of SHA-1;
-/// [`TpmError::Rc`] if the TPM refuses, for example with [`TpmRc::LOCALITY`] or
+/// [`TpmError::CommandInvalid`] if there is no digest, or, for a TPM 1.2, another than one of
+/// SHA-1; [`TpmError::Rc`] if the TPM refuses, for example with [`TpmRc::LOCALITY`] or
 /// [`TpmRc::BAD_LOCALITY`]; else those of the transport and of the response.
 pub fn pcr_extend<T: Transport>(tpm: &mut T, pcr: Pcr, digests: &Digests) -> Result<(), TpmError> {
     match tpm.family() {

@@ -194,7 +194,8 @@ pub fn decode_digest(mut parameters: Reader<'_>) -> Result<Digest, TpmError> {
     end(&parameters).map(|()| value)
 }
 
-/// Decodes the parameters of the GetCapability response: bytes whose meaning depends on the question.
+/// Decodes the parameters of the GetCapability response: bytes whose meaning depends on the
+/// question.
 fn decode_capability(mut parameters: Reader<'_>) -> Result<Reader<'_>, TpmError> {
     const CUT: TpmError = TpmError::ResponseTruncated;
 

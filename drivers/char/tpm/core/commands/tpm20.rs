@@ -39,8 +39,8 @@ const MAX_SELECT: u8 = 4;
 /// Most entries of TPML_PCR_SELECTION (HASH_COUNT).
 const MAX_SELECTIONS: u32 = 16;
 
-/// How long to wait before the result of a self test is asked for again, in microseconds, and how often:
-/// for a minute.
+/// How long to wait before the result of a self test is asked for again, in microseconds, and how
+/// often: for a minute.
 const TEST_PAUSE: u64 = 50_000;
 const TEST_ROUNDS: u32 = 1200;
 
@@ -219,7 +219,8 @@ pub(super) fn properties<T: Transport>(tpm: &mut T) -> Result<Properties, TpmErr
     )?)
 }
 
-/// Decodes what a GetCapability response begins with: whether there is more, and the number of entries.
+/// Decodes what a GetCapability response begins with: whether there is more, and the number of
+/// entries.
 fn decode_capability(
     parameters: &mut Reader<'_>,
     capability: u32,
@@ -237,8 +238,8 @@ fn decode_capability(
 ///
 /// # Errors
 ///
-/// [`TpmError::ResponseMalformed`] if there are more, one that was not asked for, one that is out of
-/// order, or one is missing that every TPM has; [`TpmError::ResponseTruncated`],
+/// [`TpmError::ResponseMalformed`] if there are more, one that was not asked for, one that is out
+/// of order, or one is missing that every TPM has; [`TpmError::ResponseTruncated`],
 /// [`TpmError::ResponseOversized`].
 pub fn decode_properties(mut parameters: Reader<'_>) -> Result<Properties, TpmError> {
     const CUT: TpmError = TpmError::ResponseTruncated;
@@ -292,8 +293,8 @@ pub fn decode_test_result(mut parameters: Reader<'_>) -> Result<TpmRc, TpmError>
     end(&parameters).map(|()| result)
 }
 
-/// Decodes the parameters of the GetCapability response and calls `bank` with the TPM_ALG_ID of every
-/// bank that has a PCR allocated, and one of those PCRs.
+/// Decodes the parameters of the GetCapability response and calls `bank` with the TPM_ALG_ID of
+/// every bank that has a PCR allocated, and one of those PCRs.
 ///
 /// # Errors
 ///
@@ -323,12 +324,13 @@ pub fn decode_banks(
     end(&parameters)
 }
 
-/// Decodes the parameters of the PCR_Read response for one PCR in the bank with the TPM_ALG_ID `alg`, and
-/// returns its value; `None` if the PCR is not allocated in that bank.
+/// Decodes the parameters of the PCR_Read response for one PCR in the bank with the TPM_ALG_ID
+/// `alg`, and returns its value; `None` if the PCR is not allocated in that bank.
 ///
 /// # Errors
 ///
-/// [`TpmError::ResponseTruncated`], [`TpmError::ResponseOversized`], [`TpmError::ResponseMalformed`].
+/// [`TpmError::ResponseTruncated`], [`TpmError::ResponseOversized`],
+/// [`TpmError::ResponseMalformed`].
 pub fn decode_pcr_read(
     mut parameters: Reader<'_>,
     pcr: Pcr,

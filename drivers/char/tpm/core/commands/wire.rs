@@ -16,8 +16,9 @@ pub const MAX_RESPONSE: usize = 512;
 /// Size in bytes of tag, size and command or response code.
 pub const HEADER: usize = 10;
 
-/// How long to wait before a command is sent again that the TPM did not start, at first and at most, in
-/// microseconds. The wait is doubled every time; together they are 2.5 s, longer than a self test.
+/// How long to wait before a command is sent again that the TPM did not start, at first and at
+/// most, in microseconds. The wait is doubled every time; together they are 2.5 s, longer than a
+/// self test.
 const RETRY_FIRST: u64 = 20_000;
 const RETRY_LAST: u64 = 1_280_000;
 
@@ -71,7 +72,8 @@ impl<'a> Command<'a> {
         Self { builder, code, tag }
     }
 
-    /// Sends the command, as often as the TPM asks for that, and returns the parameters of the response.
+    /// Sends the command, as often as the TPM asks for that, and returns the parameters of the
+    /// response.
     pub(super) fn run<'r, T: Transport>(
         mut self,
         tpm: &mut T,
@@ -84,7 +86,8 @@ impl<'a> Command<'a> {
             let len = tpm.transmit(command, response, duration)?;
             let bytes = response.get(..len).ok_or(TpmError::ResponseOversized)?;
             let (rc, _) = decode_response(bytes, self.tag)?;
-            // The self test is the one command that was executed when the TPM says that it tests itself.
+            // The self test is the one command that was executed when the TPM says that it tests
+            // itself.
             let testing = rc == TpmRc::TESTING && self.code == tpm20::CC_SELF_TEST;
             if !rc.is_retry() || testing || delay > RETRY_LAST {
                 break len;
@@ -142,8 +145,8 @@ pub(super) const fn end(parameters: &Reader<'_>) -> Result<(), TpmError> {
     }
 }
 
-/// Checks a response's tag and size against the tag of the command and returns the response code and the
-/// parameters.
+/// Checks a response's tag and size against the tag of the command and returns the response code
+/// and the parameters.
 ///
 /// # Errors
 ///
@@ -182,12 +185,12 @@ pub fn decode_response(response: &[u8], tag: Tag) -> Result<(TpmRc, Reader<'_>),
     }
     let len = usize::try_from(reader.be32().ok_or(CUT)?).map_err(|_| CUT)?;
     let parameters = Reader::new(reader.bytes(len).ok_or(CUT)?);
-    // The one session: nonce, attributes, acknowledgement. A password has neither of the two strings,
-    // and what the TPM says about it proves nothing; only the format is checked.
+    // The one session: nonce, attributes, acknowledgment. A password has neither of the two
+    // strings, and what the TPM says about it proves nothing; only the format is checked.
     let nonce = usize::from(reader.be16().ok_or(CUT)?);
     reader.bytes(nonce).ok_or(CUT)?;
     reader.u8().ok_or(CUT)?;
-    let acknowledgement = usize::from(reader.be16().ok_or(CUT)?);
-    reader.bytes(acknowledgement).ok_or(CUT)?;
+    let acknowledgment = usize::from(reader.be16().ok_or(CUT)?);
+    reader.bytes(acknowledgment).ok_or(CUT)?;
     end(&reader).map(|()| (rc, parameters))
 }

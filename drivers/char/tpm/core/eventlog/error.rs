@@ -10,13 +10,13 @@
 pub enum LogError {
     /// The buffer does not even hold the first record, or header.
     TooSmall,
-    /// Neither the header of a TPM 1.2 log, nor the first record of a crypto-agile log: wrong PCR, type,
-    /// digest, size or signature.
+    /// Neither the header of a TPM 1.2 log, nor the first record of a crypto-agile log: wrong PCR,
+    /// type, digest, size or signature.
     NotAgile,
     /// The first record, or the header, has a version that is not supported.
     Version,
-    /// The list of banks is empty, too long, has one twice, or one with an impossible size; or it is not
-    /// SHA-1 alone for a TPM 1.2 log.
+    /// The list of banks is empty, too long, has one twice, or one with an impossible size; or it
+    /// is not SHA-1 alone for a TPM 1.2 log.
     Banks,
     /// There is no vendor information that says where the log ends.
     NoVendorInfo,

@@ -17,8 +17,8 @@ const VENDOR: u8 = 20;
 
 const SIGNATURE: [u8; 16] = *b"Spec ID Event03\0";
 
-/// Where a log lies and ends: the vendor information that a launch keeps in the first record, or the same
-/// from the header of a TPM 1.2 log.
+/// Where a log lies and ends: the vendor information that a launch keeps in the first record, or
+/// the same from the header of a TPM 1.2 log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VendorInfo {
     /// Physical address of the log; 0 in a TPM 1.2 log, which does not tell.
@@ -122,7 +122,8 @@ impl LogHeader {
         })
     }
 
-    /// Size in bytes of the first record for these banks, with our vendor information; or of the header.
+    /// Size in bytes of the first record for these banks, with our vendor information; or of the
+    /// header.
     pub(super) fn size_for(banks: &Banks, format: LogFormat) -> usize {
         if format == LogFormat::Tpm12 {
             return container::HEADER;

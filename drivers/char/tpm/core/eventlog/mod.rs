@@ -2,16 +2,16 @@
 
 //! The event log: writer and reader, for two formats.
 //!
-//! TPM 2.0 has the TCG crypto-agile log (PFP 1.05 section 10), TPM 1.2 the log of Intel TXT (TXT Software
-//! Development Guide, appendix G).
+//! TPM 2.0 has the TCG crypto-agile log (PFP 1.05 section 10), TPM 1.2 the log of Intel TXT (TXT
+//! Software Development Guide, appendix G).
 //!
-//! The log lies in memory that others may have written, so a reader believes nothing that it has not
-//! checked, and a writer checks all of a log before it adds to it.
+//! The log lies in memory that others may have written, so a reader believes nothing that it has
+//! not checked, and a writer checks all of a log before it adds to it.
 //!
-//! The first record of an agile log is in the format of TPM 1.2 and describes the rest: the banks with their digest
-//! sizes, and 20 bytes of vendor information, the same that Intel TXT keeps in its heap (extended data
-//! element 8): `phys u64, container u32, first u32, next u32`. `next`, the offset of the byte behind the
-//! last event, is where the next event goes; every writer keeps it.
+//! The first record of an agile log is in the format of TPM 1.2 and describes the rest: the banks
+//! with their digest sizes, and 20 bytes of vendor information, the same that Intel TXT keeps in
+//! its heap (extended data element 8): `phys u64, container u32, first u32, next u32`. `next`, the
+//! offset of the byte behind the last event, is where the next event goes; every writer keeps it.
 //!
 //! | first record          | offset | value                                            |
 //! |-----------------------|--------|--------------------------------------------------|
@@ -26,7 +26,8 @@
 //!
 //! Every further record: `pcr u32, type u32, n u32, n * {alg u16, digest}, size u32, data`.
 //!
-//! The log of TPM 1.2 begins with a header of 48 bytes instead, `next` at the same distance from its end:
+//! The log of TPM 1.2 begins with a header of 48 bytes instead, `next` at the same distance from
+//! its end:
 //!
 //! | header                     | offset | value                               |
 //! |----------------------------|--------|-------------------------------------|

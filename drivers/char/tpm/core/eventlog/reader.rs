@@ -20,8 +20,8 @@ pub struct LogReader<'a> {
 }
 
 impl<'a> LogReader<'a> {
-    /// Opens a log of ours, of either format: one that tells where it ends. `buf` may be the whole buffer,
-    /// or just its used part.
+    /// Opens a log of ours, of either format: one that tells where it ends. `buf` may be the whole
+    /// buffer, or just its used part.
     ///
     /// # Errors
     ///
@@ -155,8 +155,8 @@ pub struct Event<'a> {
 ///
 /// # Invariants
 ///
-/// `raw` holds `count` digests, each a TPM_ALG_ID that `banks` lists and as many bytes as it says; in the
-/// format of TPM 1.2 it is the one digest, of SHA-1, without a TPM_ALG_ID.
+/// `raw` holds `count` digests, each a TPM_ALG_ID that `banks` lists and as many bytes as it says;
+/// in the format of TPM 1.2 it is the one digest, of SHA-1, without a TPM_ALG_ID.
 #[derive(Clone, Copy, Debug)]
 pub struct EventDigests<'a> {
     format: LogFormat,

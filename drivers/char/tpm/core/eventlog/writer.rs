@@ -32,9 +32,9 @@ impl LogFormat {
 ///
 /// # Invariants
 ///
-/// `buf` begins with a valid first record of `header` bytes that lists `banks` and ends with our vendor
-/// information, or, if `format` says so, with the header of a TPM 1.2 log, and `banks` is SHA-1; `next` is
-/// the append point, `header <= next <= buf.len()`.
+/// `buf` begins with a valid first record of `header` bytes that lists `banks` and ends with our
+/// vendor information, or, if `format` says so, with the header of a TPM 1.2 log, and `banks` is
+/// SHA-1; `next` is the append point, `header <= next <= buf.len()`.
 pub struct EventLog<'a> {
     buf: &'a mut [u8],
     format: LogFormat,
@@ -44,13 +44,13 @@ pub struct EventLog<'a> {
 }
 
 impl<'a> EventLog<'a> {
-    /// Makes an empty log for `banks` that takes all of `buf`, at the physical address `phys`. The rest
-    /// of the buffer is zeroed.
+    /// Makes an empty log for `banks` that takes all of `buf`, at the physical address `phys`. The
+    /// rest of the buffer is zeroed.
     ///
     /// # Errors
     ///
-    /// [`LogError::TooSmall`]; [`LogError::Banks`] if there is none, or, in the format of TPM 1.2, another
-    /// than SHA-1; [`LogError::Container`] if the buffer is larger than 4 GiB.
+    /// [`LogError::TooSmall`]; [`LogError::Banks`] if there is none, or, in the format of TPM 1.2,
+    /// another than SHA-1; [`LogError::Container`] if the buffer is larger than 4 GiB.
     pub fn format(
         buf: &'a mut [u8],
         phys: u64,
@@ -88,9 +88,9 @@ impl<'a> EventLog<'a> {
         })
     }
 
-    /// Takes over a log of either format that somebody else made. All of it is checked: the first record or
-    /// header, that it describes just this buffer at `phys` (a TPM 1.2 log does not tell its address), and
-    /// every event, each with a digest for every bank, up to the append point.
+    /// Takes over a log of either format that somebody else made. All of it is checked: the first
+    /// record or header, that it describes just this buffer at `phys` (a TPM 1.2 log does not tell
+    /// its address), and every event, each with a digest for every bank, up to the append point.
     ///
     /// # Errors
     ///
@@ -125,8 +125,8 @@ impl<'a> EventLog<'a> {
     ///
     /// # Errors
     ///
-    /// [`LogError::Full`]; [`LogError::DigestCount`] or [`LogError::UnknownAlgorithm`] if the digests are
-    /// not those of the log's banks. Nothing is written then.
+    /// [`LogError::Full`]; [`LogError::DigestCount`] or [`LogError::UnknownAlgorithm`] if the
+    /// digests are not those of the log's banks. Nothing is written then.
     pub fn append(
         &mut self,
         pcr: Pcr,
@@ -162,8 +162,8 @@ impl<'a> EventLog<'a> {
             event.bytes(digest.as_bytes());
         }
         event.le32(len).bytes(data);
-        // Cannot fail: `room` is as large as what was added up above. Nothing is part of the log before
-        // the append point moves.
+        // Cannot fail: `room` is as large as what was added up above. Nothing is part of the log
+        // before the append point moves.
         event.finish().ok_or(LogError::Full)?;
         self.set_next(next)?;
         // INVARIANT: `end` is within `buf`.
@@ -198,8 +198,8 @@ impl<'a> EventLog<'a> {
         self.format
     }
 
-    /// Checks that the log is one for a TPM of this family with these active banks: then no bank can be
-    /// left out of an event.
+    /// Checks that the log is one for a TPM of this family with these active banks: then no bank
+    /// can be left out of an event.
     ///
     /// # Errors
     ///

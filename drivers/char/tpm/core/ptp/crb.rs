@@ -2,8 +2,9 @@
 
 //! The command response buffer: one command and its response (PTP 1.05 section 6.4.3).
 //!
-//! The TPM is Idle until it is asked to be ready, takes a command in a buffer, clears the start bit when the
-//! response is there, and goes to sleep again before the next command and before the locality is given back.
+//! The TPM is Idle until it is asked to be ready, takes a command in a buffer, clears the start bit
+//! when the response is there, and goes to sleep again before the next command and before the
+//! locality is given back.
 
 use super::super::commands::{response_size, Duration, HEADER};
 use super::super::error::TpmError;
@@ -26,7 +27,8 @@ pub struct CrbBuffer {
 /// What a CRB has, and where.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CrbLayout {
-    /// There are the locality registers at the start of each page. Without them there is locality 0 only.
+    /// There are the locality registers at the start of each page. Without them there is locality 0
+    /// only.
     pub localities: bool,
     /// The TPM has an idle state, and is to be asked before each command.
     pub idles: bool,
@@ -47,9 +49,9 @@ impl CrbLayout {
 }
 
 impl CrbBuffer {
-    /// The buffer that a TPM describes, if all of it is behind the registers of one page of the window, and it
-    /// can hold a header. With localities that page is the `own` one, whichever the TPM names: writes to another
-    /// go nowhere, and an old command would be executed.
+    /// The buffer that a TPM describes, if all of it is behind the registers of one page of the
+    /// window, and it can hold a header. With localities that page is the `own` one, whichever the
+    /// TPM names: writes to another go nowhere, and an old command would be executed.
     fn in_window(buffer: Buffer, own: Option<Locality>) -> Result<Self, TpmError> {
         const BAD: TpmError = TpmError::BufferBounds;
 
@@ -170,8 +172,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
         result
     }
 
-    /// Leaves the TPM so that the next one who has it can begin. One that is gone, or does not listen, is no
-    /// reason to keep it.
+    /// Leaves the TPM so that the next one who has it can begin. One that is gone, or does not
+    /// listen, is no reason to keep it.
     pub(super) fn crb_release(&mut self, layout: CrbLayout) {
         // Or this would hit a command of the one who took the TPM.
         if self.tpm.port.is_active(self.locality) == Ok(true) {
@@ -203,8 +205,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
         }
     }
 
-    /// Ends what was before: a command that still runs, a response. To Idle, if there is such a state: not
-    /// every TPM goes from Completion to Ready without.
+    /// Ends what was before: a command that still runs, a response. To Idle, if there is such a
+    /// state: not every TPM goes from Completion to Ready without.
     fn settle(&mut self, layout: CrbLayout, status: ControlStatus) -> Result<(), TpmError> {
         if status.is_all_ones() {
             return Err(self.lost());
@@ -230,7 +232,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
         self.await_request(layout, true)
     }
 
-    /// Waits until the TPM has granted a request, and is `awake` then. (That it sleeps, not every TPM tells.)
+    /// Waits until the TPM has granted a request, and is `awake` then. (That it sleeps, not every
+    /// TPM tells.)
     fn await_request(&mut self, layout: CrbLayout, awake: bool) -> Result<(), TpmError> {
         let locality = self.locality;
         let limit = self.tpm.timeouts.c;
@@ -251,8 +254,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
         .ok_or(TpmError::NotReady)
     }
 
-    /// Asks the TPM to give up the command that it executes; false if it does not listen. There is a response
-    /// else: TPM_RC_CANCELED, or the result of a command that had just finished.
+    /// Asks the TPM to give up the command that it executes; false if it does not listen. There is
+    /// a response else: TPM_RC_CANCELED, or the result of a command that had just finished.
     fn cancel_command(&mut self, layout: CrbLayout) -> Result<bool, TpmError> {
         self.control(layout).set_cancel(true);
         // Where the platform starts commands, it cancels them too. It may refuse; the wait decides.

@@ -2,8 +2,9 @@
 
 //! The FIFO interface: one command and its response (PTP 1.05 section 6.5.3).
 //!
-//! The TPM goes through the states Idle, Ready, Reception (of a command), Execution and Completion. One
-//! call of `fifo_transmit` takes it from any of them to Ready, around the circle, and back to Ready or Idle.
+//! The TPM goes through the states Idle, Ready, Reception (of a command), Execution and Completion.
+//! One call of `fifo_transmit` takes it from any of them to Ready, around the circle, and back to
+//! Ready or Idle.
 
 use super::super::commands::{response_size, Duration, TpmFamily, HEADER};
 use super::super::error::TpmError;
@@ -47,7 +48,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
         // Ends a response that was read, and aborts anything that went wrong.
         self.regs().set_command_ready();
         if result.is_err() && result != Err(TpmError::NotReady) {
-            // So that the next user finds the TPM idle. The error at hand says more than one from here.
+            // So that the next user finds the TPM idle. The error at hand says more than one from
+            // here.
             let limit = self.tpm.timeouts.b;
             let _ = self.poll_status(limit, Wanted::Ready);
         }
@@ -88,7 +90,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
         self.receive(response)
     }
 
-    /// Waits until the command has been executed; false if it takes too long, or nobody wants it any more.
+    /// Waits until the command has been executed; false if it takes too long, or nobody wants it
+    /// any more.
     fn executed(&mut self, duration: Duration) -> Result<bool, TpmError> {
         let locality = self.locality;
         self.tpm.executed(duration, |port| {
@@ -103,7 +106,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
             return Ok(());
         }
         if status.is_data_available() {
-            // A response that nobody read. Ending it leads to Idle in some TPMs, to Ready in others.
+            // A response that nobody read. Ending it leads to Idle in some TPMs, to Ready in
+            // others.
             self.regs().set_command_ready();
         }
         self.regs().set_command_ready();
@@ -137,8 +141,8 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
     }
 
     /// The command takes too long. A TPM 2.0 can be asked to give up: then it responds, with
-    /// TPM_RC_CANCELED or, if it had just finished, with its result. Any other way of stopping it loses
-    /// the response.
+    /// TPM_RC_CANCELED or, if it had just finished, with its result. Any other way of stopping it
+    /// loses the response.
     fn cancel(&mut self) -> Result<(), TpmError> {
         if self.tpm.family == Some(TpmFamily::Tpm20) {
             self.regs().cancel_command();
@@ -185,8 +189,9 @@ impl<M: Mmio, C: Clock> OpenLocality<'_, M, C> {
 
     /// Fills `part` from the FIFO.
     ///
-    /// The burst count may be larger than what is left of the response, and a FIFO that is empty reads as
-    /// ones. So the last byte goes alone: if there is data before it and none behind it, nothing was lost.
+    /// The burst count may be larger than what is left of the response, and a FIFO that is empty
+    /// reads as ones. So the last byte goes alone: if there is data before it and none behind it,
+    /// nothing was lost.
     fn read(&mut self, part: &mut [u8]) -> Result<(), TpmError> {
         let mut rest = part;
         while !rest.is_empty() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Localities: who may speak to the TPM, and giving that back on every path (PTP 1.05 sections 6.4.2.3 and
-//! 6.5.2.2).
+//! Localities: who may speak to the TPM, and giving that back on every path (PTP 1.05 sections
+//! 6.4.2.3 and 6.5.2.2).
 
 use super::super::commands::{self, Duration, TpmFamily, Transport, HEADER};
 use super::super::error::TpmError;
@@ -11,11 +11,12 @@ use super::port::Port;
 use super::{Interface, Tpm};
 
 impl<M: Mmio, C: Clock> Tpm<M, C> {
-    /// Claims the TPM for `locality`, and finds out its family if that is not known yet: a TPM whose
-    /// interface does not tell is sent a command.
+    /// Claims the TPM for `locality`, and finds out its family if that is not known yet: a TPM
+    /// whose interface does not tell is sent a command.
     ///
-    /// A locality that is active is asked to let go. If it does not within timeout A, and is lower, the
-    /// TPM is seized from it; an equal or higher one is never disturbed, and the request is withdrawn.
+    /// A locality that is active is asked to let go. If it does not within timeout A, and is lower,
+    /// the TPM is seized from it; an equal or higher one is never disturbed, and the request is
+    /// withdrawn.
     ///
     /// # Errors
     ///
@@ -86,7 +87,8 @@ impl<M: Mmio, C: Clock> Tpm<M, C> {
         Wait::new(&self.clock, limit_us).until(|| done(port))
     }
 
-    /// Waits until a command was executed; false if it takes too long, or nobody waits for it any more.
+    /// Waits until a command was executed; false if it takes too long, or nobody waits for it any
+    /// more.
     pub(super) fn executed(
         &mut self,
         duration: Duration,

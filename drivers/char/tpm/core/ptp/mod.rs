@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A TPM of the PC Client platform: what interface it has, and how it is found (PTP 1.05 section 6).
+//! A TPM of the PC Client platform: what interface it has, and how it is found (PTP 1.05 section
+//! 6).
 
 mod crb;
 mod fifo;
@@ -62,8 +63,8 @@ impl<M: Mmio, C: Clock> Tpm<M, C> {
     ///
     /// # Errors
     ///
-    /// [`TpmError::Absent`], [`TpmError::UnknownInterface`]; [`TpmError::StatusTimeout`] if the registers do
-    /// not become valid; [`TpmError::ClockStopped`].
+    /// [`TpmError::Absent`], [`TpmError::UnknownInterface`]; [`TpmError::StatusTimeout`] if the
+    /// registers do not become valid; [`TpmError::ClockStopped`].
     pub fn probe(mut io: M, clock: C) -> Result<Self, TpmError> {
         let mut regs = LocalityRegs::new(&mut io, Locality::L0);
         // The lowest byte of TPM_LOC_STATE if it is a CRB: bits 6:5 are zero.
@@ -79,11 +80,13 @@ impl<M: Mmio, C: Clock> Tpm<M, C> {
         Self::new(io, clock, interface)
     }
 
-    /// The CRB whose control area is where ACPI says (table TPM2), rather than in the register window.
+    /// The CRB whose control area is where ACPI says (table TPM2), rather than in the register
+    /// window.
     ///
     /// # Errors
     ///
-    /// [`TpmError::StatusTimeout`] if the registers do not become valid, [`TpmError::ClockStopped`].
+    /// [`TpmError::StatusTimeout`] if the registers do not become valid,
+    /// [`TpmError::ClockStopped`].
     pub fn with_crb(io: M, clock: C, layout: CrbLayout) -> Result<Self, TpmError> {
         Self::new(io, clock, Interface::Crb(layout))
     }

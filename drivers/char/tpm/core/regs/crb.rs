@@ -11,8 +11,8 @@ const LOC_CTRL: u32 = 0x08;
 const LOC_STS: u32 = 0x0c;
 /// Where the control area begins; ACPI may say that it lies elsewhere.
 const CONTROL_AREA: u32 = 0x40;
-/// Where the registers end and the buffer begins: that of commands and responses, and at locality 4 that of
-/// the hash sequence.
+/// Where the registers end and the buffer begins: that of commands and responses, and at locality 4
+/// that of the hash sequence.
 pub(in super::super) const DATA_BUFFER: u32 = 0x80;
 
 // Offsets in the control area, in bytes.
@@ -71,8 +71,8 @@ impl LocalityState {
         }
     }
 
-    /// A dynamic launch has happened since the flag was last reset (the bit is inverted, as in TPM_ACCESS:
-    /// the end of a hash sequence clears it).
+    /// A dynamic launch has happened since the flag was last reset (the bit is inverted, as in
+    /// TPM_ACCESS: the end of a hash sequence clears it).
     pub const fn is_established(self) -> bool {
         self.is_valid() && self.0 & Self::ESTABLISHMENT == 0
     }

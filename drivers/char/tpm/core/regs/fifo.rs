@@ -116,7 +116,8 @@ impl Status {
         !self.is_all_ones() && self.0 & Self::SELF_TEST_DONE != 0
     }
 
-    /// Number of bytes that can be read or written without waiting; 0 if none, or if nobody answers.
+    /// Number of bytes that can be read or written without waiting; 0 if none, or if nobody
+    /// answers.
     pub const fn burst_count(self) -> u16 {
         if self.is_all_ones() {
             return 0;
@@ -125,7 +126,8 @@ impl Status {
         u16::from_le_bytes([low, high])
     }
 
-    /// The TPM says that it is a TPM 2.0 (bits 27:26). One that does not may still be: it has to be asked.
+    /// The TPM says that it is a TPM 2.0 (bits 27:26). One that does not may still be: it has to be
+    /// asked.
     pub const fn tells_tpm20(self) -> bool {
         !self.is_all_ones() && (self.0 >> 26) & 3 == 1
     }
@@ -188,8 +190,8 @@ impl Interrupts {
         self.0 == u32::MAX || self.0 & Self::REASONS == 0
     }
 
-    /// As the value to enable them, with the polarity (0 to 3: high level, low level, rising edge, falling
-    /// edge) that the firmware left in `firmware`.
+    /// As the value to enable them, with the polarity (0 to 3: high level, low level, rising edge,
+    /// falling edge) that the firmware left in `firmware`.
     pub const fn armed(self, firmware: Self) -> Self {
         Self(self.0 & Self::REASONS | firmware.0 & Self::POLARITY | Self::GLOBAL)
     }

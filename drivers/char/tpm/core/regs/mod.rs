@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The PC Client register model (PTP 1.05 section 6): one page of registers for each locality, laid out by
-//! the interface that the TPM has.
+//! The PC Client register model (PTP 1.05 section 6): one page of registers for each locality, laid
+//! out by the interface that the TPM has.
 
 mod crb;
 mod fifo;
@@ -92,8 +92,8 @@ impl InterfaceId {
     }
 }
 
-/// Vendor and device: TPM_DID_VID_x (PTP 1.05 section 6.5.2.9), or the upper half of TPM_INTERFACE_ID_x of a
-/// CRB.
+/// Vendor and device: TPM_DID_VID_x (PTP 1.05 section 6.5.2.9), or the upper half of
+/// TPM_INTERFACE_ID_x of a CRB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DidVid(u32);
 
@@ -113,7 +113,8 @@ impl DidVid {
         u16::from_le_bytes([a, b])
     }
 
-    /// A value that a TPM can have: bus errors read as all ones, unclaimed addresses sometimes as zero.
+    /// A value that a TPM can have: bus errors read as all ones, unclaimed addresses sometimes as
+    /// zero.
     pub const fn is_present(self) -> bool {
         self.0 != 0 && self.0 != 0xffff_ffff
     }
