@@ -7,3 +7,4 @@ pub mod bzimage;
 pub mod digest;
 pub mod gate;
 pub mod log;
+pub mod uki;
