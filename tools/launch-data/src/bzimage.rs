@@ -15,12 +15,12 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use object::LittleEndian as LE;
 
 /// "HdrS" at 0x202 marks a kernel of boot protocol 2.00 or later.
-const HDRS: &[u8] = b"HdrS";
+pub(crate) const HDRS: &[u8] = b"HdrS";
 /// The loader block's information structure: magic, version 1, 16 bytes. The magic alone is part of the
 /// stub's code too.
-const SLB_INFO: &[u8] = b"SLBR\x01\x00\x10\x00";
+pub(crate) const SLB_INFO: &[u8] = b"SLBR\x01\x00\x10\x00";
 /// Header of a measured launch environment: UUID, then eleven 32-bit fields.
-const MLE_UUID: [u8; 16] = [
+pub(crate) const MLE_UUID: [u8; 16] = [
     0x5a, 0xac, 0x82, 0x90, 0x6f, 0x47, 0xa7, 0x74, 0x0f, 0x5c, 0x55, 0xa2, 0xcb, 0x51, 0xb6, 0x42,
 ];
 

@@ -139,62 +139,16 @@ impl<'a> Uki<'a> {
 
 #[cfg(test)]
 mod tests {
-    use object::pe;
-    use object::write::pe as write;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sample::uki;
 
     /// As much of a bzImage as it takes to be one.
     fn kernel(size: usize) -> Vec<u8> {
         let mut file = vec![0x5a; size];
         file[0x202..0x206].copy_from_slice(b"HdrS");
         file
-    }
-
-    /// A PE program with these sections, and no code.
-    fn uki(sections: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut writer = write::Writer::new(true, 0x1000, 0x200, &mut out);
-        writer.reserve_dos_header_and_stub();
-        writer.reserve_nt_headers(16);
-        let mut ranges = Vec::new();
-        let count = u16::try_from(sections.len()).unwrap();
-        writer.reserve_section_headers(count);
-        for (name, bytes) in sections {
-            let mut padded = [0; 8];
-            padded[..name.len()].copy_from_slice(name.as_bytes());
-            let size = u32::try_from(bytes.len()).unwrap();
-            let flags = pe::IMAGE_SCN_CNT_INITIALIZED_DATA | pe::IMAGE_SCN_MEM_READ;
-            ranges.push(writer.reserve_section(padded, flags, size, size));
-        }
-        writer.write_dos_header_and_stub().unwrap();
-        writer.write_nt_headers(write::NtHeaders {
-            machine: pe::IMAGE_FILE_MACHINE_AMD64,
-            time_date_stamp: 0,
-            characteristics: pe::IMAGE_FILE_EXECUTABLE_IMAGE,
-            major_linker_version: 0,
-            minor_linker_version: 0,
-            address_of_entry_point: 0,
-            image_base: 0,
-            major_operating_system_version: 0,
-            minor_operating_system_version: 0,
-            major_image_version: 0,
-            minor_image_version: 0,
-            major_subsystem_version: 0,
-            minor_subsystem_version: 0,
-            subsystem: pe::IMAGE_SUBSYSTEM_EFI_APPLICATION,
-            dll_characteristics: 0,
-            size_of_stack_reserve: 0,
-            size_of_stack_commit: 0,
-            size_of_heap_reserve: 0,
-            size_of_heap_commit: 0,
-        });
-        writer.write_section_headers();
-        for (range, (_, bytes)) in ranges.iter().zip(sections) {
-            writer.write_section(range.file_offset, bytes);
-        }
-        out
     }
 
     fn problem(file: &[u8]) -> String {
