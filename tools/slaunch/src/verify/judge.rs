@@ -2,16 +2,14 @@
 
 //! Does a launch meet a policy?
 
-use std::collections::BTreeMap;
-
 use launch_data::digest::Alg;
 use tpm_core::{Event, EV_NO_ACTION};
 
 use super::attest::Quote;
+use super::Values;
 use crate::log::Readable;
 use crate::out::safe;
 use crate::policy::{Accept, Pattern};
-use crate::replay::Replayed;
 
 /// Most events of a PCR that are compared one by one.
 const MOST_EVENTS: usize = 4096;
@@ -20,7 +18,7 @@ const MOST_EVENTS: usize = 4096;
 pub(super) struct Shown<'a> {
     pub(super) quote: &'a Quote,
     pub(super) log: &'a Readable<'a>,
-    pub(super) replayed: &'a BTreeMap<Alg, BTreeMap<u32, Replayed>>,
+    pub(super) values: &'a Values<'a>,
 }
 
 /// The banks by which a launch can be judged: the quote has all PCRs that are needed.
@@ -66,13 +64,7 @@ fn one(accept: &Accept, alg: Alg, pcr: u32, shown: &Shown<'_>) -> Result<(), Str
         return matched
             .unwrap_or_else(|| Err("the policy says nothing about it in this bank".into()));
     };
-    let zeros = vec![0; alg.size()];
-    let replayed = shown.replayed.get(&alg).and_then(|pcrs| pcrs.get(&pcr));
-    let value = match replayed {
-        Some(replayed) => replayed.value.as_deref(),
-        None => Some(&zeros[..]),
-    };
-    let value = value.map(hex::encode).unwrap_or_default();
+    let value = shown.values.get(alg as u16, pcr).map(hex::encode)?;
     if !value.eq_ignore_ascii_case(wanted) {
         // The event says more than the value.
         if let Some(Err(why)) = matched {

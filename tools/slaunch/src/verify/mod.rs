@@ -150,18 +150,20 @@ pub fn verify(evidence: &Evidence<'_>) -> Verdict {
         verdict.not_made("policy", "it takes a quote and a log");
         return verdict;
     };
-    let replayed: BTreeMap<_, _> = log
+    let replayed = log
         .banks()
         .filter_map(bank::computable)
-        .map(|alg| (alg, replay(&log, alg)))
-        .collect();
+        .map(|alg| (alg, replay(&log, alg)));
+    let values = Values {
+        replayed: replayed.collect(),
+        handed: pcrs.as_ref(),
+    };
     let hash = signature.map(|signature| signature.hash);
-    let digest = digest(&quote, hash, &replayed, pcrs.as_ref(), &log);
-    verdict.check("pcr-digest", digest);
+    verdict.check("pcr-digest", digest(&quote, hash, &values, &log));
     let shown = judge::Shown {
         quote: &quote,
         log: &log,
-        replayed: &replayed,
+        values: &values,
     };
     policy(&mut verdict, evidence.policy, &shown);
     verdict.quote = Some(quote);
@@ -238,46 +240,48 @@ fn data(log: &Readable<'_>) -> Result<((), String), String> {
     Ok(((), format!("{count} events are what they say")))
 }
 
-/// The value of a PCR: what the log gives, else what was handed in.
-fn value_of(
-    bank: u16,
-    pcr: u32,
-    replayed: &BTreeMap<Alg, BTreeMap<u32, Replayed>>,
-    pcrs: Option<&Pcrs>,
-) -> Result<Vec<u8>, String> {
-    let name = bank::name(bank);
-    let logged = bank::computable(bank).and_then(|alg| Some((alg, replayed.get(&alg)?)));
-    if let Some((alg, logged)) = logged {
-        match logged.get(&pcr) {
-            Some(Replayed {
-                value: Some(value), ..
-            }) => return Ok(value.clone()),
-            Some(_) => return Err(format!("an event of PCR {pcr} has no digest of {name}")),
-            // Reset by the launch, and not extended.
-            None if LAUNCH_PCRS.contains(&pcr) && pcrs.is_none() => {
-                return Ok(vec![0; alg.size()]);
+/// The values of PCRs: what the log gives, else what was handed in.
+struct Values<'a> {
+    replayed: BTreeMap<Alg, BTreeMap<u32, Replayed>>,
+    handed: Option<&'a Pcrs>,
+}
+
+impl Values<'_> {
+    /// The value of one PCR. By the same value the quote's digest and the policy are judged.
+    fn get(&self, bank: u16, pcr: u32) -> Result<Vec<u8>, String> {
+        let name = bank::name(bank);
+        let logged = bank::computable(bank).and_then(|alg| Some((alg, self.replayed.get(&alg)?)));
+        if let Some((alg, logged)) = logged {
+            match logged.get(&pcr) {
+                Some(Replayed {
+                    value: Some(value), ..
+                }) => return Ok(value.clone()),
+                Some(_) => return Err(format!("an event of PCR {pcr} has no digest of {name}")),
+                // Reset by the launch, and not extended.
+                None if LAUNCH_PCRS.contains(&pcr) && self.handed.is_none() => {
+                    return Ok(vec![0; alg.size()]);
+                }
+                None => (),
             }
-            None => (),
         }
+        let handed = self.handed.and_then(|pcrs| pcrs.get(bank, pcr));
+        handed.map(<[u8]>::to_vec).ok_or_else(|| {
+            format!("PCR {pcr} of bank {name} is needed, and neither the log nor --pcrs has it")
+        })
     }
-    let handed = pcrs.and_then(|pcrs| pcrs.get(bank, pcr));
-    handed.map(<[u8]>::to_vec).ok_or_else(|| {
-        format!("the quote covers PCR {pcr} of bank {name}, and neither the log nor --pcrs has it")
-    })
 }
 
 /// Whether the quote's digest is that of the replayed values.
 fn digest(
     quote: &Quote,
     hash: Option<Alg>,
-    replayed: &BTreeMap<Alg, BTreeMap<u32, Replayed>>,
-    pcrs: Option<&Pcrs>,
+    values: &Values<'_>,
     log: &Readable<'_>,
 ) -> Result<((), String), String> {
-    let mut values = Vec::new();
+    let mut all = Vec::new();
     for selection in &quote.selections {
         for pcr in &selection.pcrs {
-            values.extend(value_of(selection.bank, *pcr, replayed, pcrs)?);
+            all.extend(values.get(selection.bank, *pcr)?);
         }
     }
     // By the hash of the signature; by the length where that could not be read.
@@ -287,13 +291,14 @@ fn digest(
             .find(|alg| alg.size() == quote.digest.len())
     });
     let alg = alg.ok_or("the digest has an unknown length")?;
-    if alg.hash(&values) == quote.digest {
+    if alg.hash(&all) == quote.digest {
         return Ok(((), "the PCRs are what the log replays to".into()));
     }
     let mut why = "the PCRs are not what the log replays to".to_owned();
-    for (alg, logged) in replayed {
+    for (alg, logged) in &values.replayed {
         for (pcr, replayed) in logged {
-            let Some(tpm) = pcrs.and_then(|pcrs| pcrs.get(*alg as u16, *pcr)) else {
+            let handed = values.handed.and_then(|pcrs| pcrs.get(*alg as u16, *pcr));
+            let Some(tpm) = handed else {
                 continue;
             };
             if replayed.value.as_deref() != Some(tpm) {
