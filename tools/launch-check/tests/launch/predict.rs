@@ -73,6 +73,36 @@ fn longer(dir: &Path) -> PathBuf {
     path
 }
 
+/// The walk-through of the documentation, on what a launch left: accepts that launch, and neither a machine
+/// without one nor one with an event more.
+fn walk_through(run: &Run, dir: &Path) {
+    let launch = dir.join("launch");
+    std::fs::create_dir(&launch).unwrap();
+    for name in ["eventlog.bin", "cmdline.txt"] {
+        std::fs::write(launch.join(name), run.must(name)).unwrap();
+    }
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = free.local_addr().unwrap().port().min(u16::MAX - 1);
+    drop(free);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples/slaunch/attestation.sh");
+    let programs = built("bin/slaunch").parent().unwrap().to_owned();
+    let path = std::env::var("PATH").unwrap();
+    let output = Command::new("bash")
+        .arg(&script)
+        .args([kernel(), initrd(), launch])
+        .env("PATH", format!("{}:{path}", programs.display()))
+        .env("PORT", port.to_string())
+        .output()
+        .expect("bash");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{error}");
+    let verdicts: Vec<_> = text.lines().filter(|l| l.starts_with("Verdict")).collect();
+    let no = "Verdict: NOT a launch that the policy accepts";
+    let yes = "Verdict: a launch that the policy accepts";
+    assert_eq!(verdicts, [no, yes, no], "{text}");
+}
+
 #[test]
 fn equals_what_is_measured() {
     let dir = tempfile::tempdir().unwrap();
@@ -84,6 +114,7 @@ fn equals_what_is_measured() {
     let run = Run::boot(&first);
     run.expect_launched();
     std::fs::write(&log, run.must("eventlog.bin")).unwrap();
+    walk_through(&run, dir.path());
 
     let other = longer(dir.path());
     let gzip = built("kernel-gzip/bzImage");

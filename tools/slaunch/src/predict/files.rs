@@ -41,6 +41,11 @@ pub(super) struct Files<'a> {
     pub(super) notes: Vec<String>,
 }
 
+/// Where a part of a file is in it.
+fn offset(file: &[u8], part: &[u8]) -> usize {
+    part.as_ptr().addr().saturating_sub(file.as_ptr().addr())
+}
+
 /// Looks at the files.
 pub(super) fn look<'a>(
     kernel: &'a KernelFile<'a>,
@@ -58,8 +63,9 @@ pub(super) fn look<'a>(
     let mut notes = Vec::new();
     let block = Measured {
         how: format!(
-            "the {} bytes of the loader block in the file {within}, as SKINIT gives them to the TPM",
-            block.len()
+            "the {} bytes of the loader block at {:#x} {within}, as SKINIT gives them to the TPM",
+            block.len(),
+            offset(file, block)
         ),
         bytes: block.into(),
     };

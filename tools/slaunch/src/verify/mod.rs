@@ -167,6 +167,10 @@ pub fn verify(evidence: &Evidence<'_>) -> Verdict {
     };
     policy(&mut verdict, evidence.policy, &shown);
     verdict.quote = Some(quote);
+    // Of what a machine claims without proof nothing is taken over.
+    if !verdict.good() {
+        verdict.matched = None;
+    }
     verdict
 }
 

@@ -181,6 +181,7 @@ impl Case {
         let verdict = self.verdict(tpm, 1);
         assert_eq!(verdict["failed"], json!(failed), "{words}: {verdict:#}");
         assert_eq!(verdict["good"], false);
+        assert!(verdict["matched"].is_null());
         let checks = verdict["checks"].as_array().unwrap();
         let first = checks
             .iter()
