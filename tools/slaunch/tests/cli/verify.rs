@@ -3,8 +3,10 @@
 //! `slaunch verify`: quotes of a TPM that went through a launch, by tpm2-tools, good ones and bad ones; and what
 //! tpm2-tools say to the same.
 
-use launch_data::log::Event as Logged;
+use launch_data::log::{Event as Logged, Log};
 use serde_json::{json, Value};
+use slaunch::policy::Policy;
+use slaunch::verify::{verify, Evidence, Key};
 use tpm_core::EV_CAP_VALUE;
 
 use crate::common::slaunch;
@@ -382,4 +384,55 @@ fn other_policies() {
     let args = case.args(tpm);
     let args: Vec<_> = args.iter().map(|arg| &**arg).collect();
     assert_eq!(slaunch(&args).code, 3);
+}
+
+/// One byte anywhere: what is still accepted has the same digests in the same PCRs.
+#[test]
+fn any_byte() {
+    let lab = lab();
+    let read = |name: &str| std::fs::read(lab.tpm.path(name)).unwrap();
+    let key = Key::parse(&read("p256.pem")).unwrap();
+    let policy = Policy::parse(&read("policy")).unwrap();
+    let (quote, signature) = (read("p256.msg"), read("p256.sig"));
+    let nonce = hex::decode(NONCE).unwrap();
+    let good = |quote: &[u8], signature: &[u8], log: &[u8]| {
+        let evidence = Evidence {
+            quote,
+            signature,
+            log,
+            pcrs: None,
+            nonce: Some(&nonce),
+            key: &key,
+            policy: &policy,
+        };
+        verify(&evidence).good()
+    };
+    assert!(good(&quote, &signature, &lab.log));
+    let flipped = |bytes: &[u8], at: usize| {
+        let mut bytes = bytes.to_vec();
+        bytes[at] ^= 1 << (at % 8);
+        bytes
+    };
+    for at in 0..quote.len() {
+        assert!(!good(&flipped(&quote, at), &signature, &lab.log), "{at}");
+    }
+    for at in 0..signature.len() {
+        assert!(!good(&quote, &flipped(&signature, at), &lab.log), "{at}");
+    }
+    let measured = |log: &[u8]| {
+        let events = Log::parse(log).unwrap().events.into_iter();
+        let measured = events.map(|event| (event.pcr, event.digests));
+        measured.collect::<Vec<_>>()
+    };
+    let mut accepted = 0;
+    for at in 0..lab.log.len() {
+        let log = flipped(&lab.log, at);
+        if good(&quote, &signature, &log) {
+            accepted += 1;
+            assert_eq!(measured(&log), measured(&lab.log), "{at}");
+        }
+        assert!(!good(&quote, &signature, &lab.log[..at]), "{at}");
+    }
+    // Texts of events are not measured, most of them.
+    assert!(accepted < lab.log.len() / 2, "{accepted}");
 }
