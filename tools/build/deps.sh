@@ -46,6 +46,7 @@ needs() {
 		swtpm_setup                   swtpm-tools         the machine model's TPM
 		/usr/share/OVMF/OVMF_CODE_4M.fd  ovmf             the machine model's firmware
 		tpm2_eventlog                 tpm2-tools          read event logs in the tests
+		jq                            jq                  walk-through of attestation
 		/bin/busybox                  busybox-static      guest programs
 		openssl                       openssl             compare hash speed
 		rustfmt                       rustfmt-web         style checks

@@ -7,3 +7,6 @@ pub mod bzimage;
 pub mod digest;
 pub mod gate;
 pub mod log;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
+pub mod uki;

@@ -27,7 +27,18 @@ impl Answer {
 /// Exit code for an input that cannot be read, or is not what it should be.
 pub const INPUT: u8 = 3;
 
-/// For `--help` and the man page. 2 is what the argument parser exits with.
+/// What each exit code means, for the man page. 2 is what the argument parser exits with.
+pub const CODES: &[(u8, &str)] = &[
+    (0, "done, or the answer is yes"),
+    (
+        1,
+        "the answer is no: not launched, PCRs and log differ, quote refused",
+    ),
+    (2, "the command line was not understood"),
+    (3, "an input could not be read, or is not what it should be"),
+];
+
+/// The same for `--help`.
 pub const HELP: &str = "Exit codes:
   0  done, or the answer is yes
   1  the answer is no: not launched, PCRs and log differ, quote refused
@@ -40,5 +51,19 @@ impl From<Answer> for ExitCode {
             Answer::Yes => Self::SUCCESS,
             Answer::No => Self::from(1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_and_manual_agree() {
+        let mut lines = HELP.lines().skip(1);
+        for (code, meaning) in CODES {
+            assert_eq!(lines.next(), Some(&*format!("  {code}  {meaning}")));
+        }
+        assert_eq!(lines.next(), None);
     }
 }

@@ -10,7 +10,9 @@ use anyhow::{ensure, Context, Result};
 
 /// Most bytes of a log. Theirs is 64 KiB; the limit keeps a device or a pipe from filling memory.
 pub const LOG: u64 = 1 << 30;
-/// Most bytes of a kernel or an initrd.
+/// Most bytes of a kernel.
+pub const KERNEL: u64 = 1 << 30;
+/// Most bytes of an initrd.
 pub const IMAGE: u64 = 4 << 30;
 /// Most bytes of anything else: PCR values, a quote, a key, a policy.
 pub const SMALL: u64 = 16 << 20;

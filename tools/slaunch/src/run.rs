@@ -12,9 +12,13 @@ use crate::cli::{Cli, Command};
 use crate::exit::{Answer, INPUT};
 use crate::input::Root;
 use crate::log;
+use crate::manual;
 use crate::out::{safe, Paint};
+use crate::policy;
+use crate::predict;
 use crate::replay;
 use crate::status;
+use crate::verify;
 
 fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Answer> {
     let root = Root::new(cli.root.as_deref());
@@ -23,6 +27,11 @@ fn dispatch(cli: &Cli, out: &mut dyn Write) -> Result<Answer> {
         Command::Log(args) => log::run(args, cli.json, &root, paint, out),
         Command::Status(args) => status::run(args, cli.json, &root, paint, out),
         Command::Replay(args) => replay::run(args, cli.json, &root, paint, out),
+        Command::Predict(args) => predict::run(args, cli.json, &root, paint, out),
+        Command::Policy(args) => policy::run(args, out),
+        Command::Verify(args) => verify::run(args, cli.json, paint, out),
+        Command::Completion(args) => manual::completion(args.shell, out),
+        Command::Man(args) => manual::man(args.out.as_deref(), out),
     }
 }
 

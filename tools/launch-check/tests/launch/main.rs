@@ -10,5 +10,6 @@ mod common;
 mod gate;
 mod hostile;
 mod inputs;
+mod predict;
 mod stability;
 mod tables;

@@ -5,7 +5,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -184,16 +184,25 @@ impl Swtpm {
 
     /// Runs one of tpm2-tools on this TPM, in its directory.
     pub fn tool(&self, line: &str) -> String {
+        let output = self.run(line);
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {err}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Whether one of tpm2-tools says yes.
+    pub fn says_yes(&self, line: &str) -> bool {
+        self.run(line).status.success()
+    }
+
+    fn run(&self, line: &str) -> Output {
         let mut words = line.split_ascii_whitespace();
-        let output = Command::new(words.next().unwrap())
+        Command::new(words.next().unwrap())
             .args(words)
             .current_dir(self.dir())
             .env("TPM2TOOLS_TCTI", format!("swtpm:port={}", self.port))
             .output()
-            .unwrap();
-        let err = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{line}: {err}");
-        String::from_utf8(output.stdout).unwrap()
+            .unwrap()
     }
 }
 
