@@ -186,10 +186,8 @@ fn find_cmdline<'a>(
 
 /// Whether the last `slaunch=` says so.
 fn asks_for_launch(line: &str) -> bool {
-    let words = line.split_ascii_whitespace();
-    let last = words
-        .filter_map(|word| word.strip_prefix("slaunch="))
-        .last();
+    let mut words = line.split_ascii_whitespace().rev();
+    let last = words.find_map(|word| word.strip_prefix("slaunch="));
     let mode = last.and_then(|value| value.split(',').next());
     matches!(mode, Some("on" | "require"))
 }

@@ -260,9 +260,9 @@ fn logs_that_are_not_those_of_a_launch() {
     for length in 0..11 {
         assert_eq!(with(&all[..length]).code, 3, "{length}");
     }
-    for missing in 0..11 {
+    for (missing, label) in labels.iter().enumerate().take(11) {
         // The initrd need not be there.
-        if labels[missing] != "Measured Kernel initrd" {
+        if label != "Measured Kernel initrd" {
             let mut events = all.clone();
             events.remove(missing);
             assert_eq!(with(&events).code, 3, "{missing}");
