@@ -27,7 +27,7 @@ NV_BS_RT = struct.pack("<I", 7)
 CHANGED = 8
 # How often each disturbance must have happened, and how many seconds it may take.
 LEAST = 3
-LIMIT = 200
+LIMIT = 600
 # Seconds between two disturbances of a kind: most calls are made while some are under way, and the machine
 # is not busy with them alone.
 PAUSE = 0.5
