@@ -19,7 +19,9 @@
 	EFI_GUID(0xc11ffa33, 0xce8f, 0x411d, 0x99, 0x87, 0x9b, 0x01, 0x81, 0x3b, 0x04, 0x09)
 
 struct boot_params;
+struct linux_binprm;
 struct pt_regs;
+struct task_struct;
 
 #ifdef CONFIG_SECURE_LAUNCH
 
@@ -70,22 +72,58 @@ bool slaunch_init_allowed(unsigned int cpu);
 /* The gate around EFI runtime services; arch/x86/slaunch/efi. */
 DECLARE_STATIC_KEY_FALSE(slaunch_efi_gate);
 
+extern struct task_struct *slaunch_efi_task;
+
 bool slaunch_efi_off(void);
-void __slaunch_efi_enter(void);
+bool slaunch_efi_stopped(void);
+bool __slaunch_efi_enter(void);
+bool __slaunch_efi_apart(void);
 void __slaunch_efi_leave(void);
+bool __slaunch_efi_trap(struct pt_regs *regs);
 bool __slaunch_efi_fault(struct pt_regs *regs, int vector, unsigned long address);
 void __slaunch_text_poked(const void *addr, size_t len);
 
-static inline void slaunch_efi_enter(void)
+/* fs/exec.c */
+int exec_mmap(struct linux_binprm *bprm);
+
+/*
+ * There was a launch. Firmware may refuse to reset the machine, and a restart in
+ * real mode is no way back then.
+ */
+static inline bool slaunch_efi_gated(void)
 {
-	if (static_branch_unlikely(&slaunch_efi_gate))
-		__slaunch_efi_enter();
+	return static_branch_unlikely(&slaunch_efi_gate);
+}
+
+/* True if firmware runs elsewhere, and neither address space nor FPU are needed. */
+static inline bool slaunch_efi_enter(void)
+{
+	return static_branch_unlikely(&slaunch_efi_gate) && __slaunch_efi_enter();
+}
+
+/* True if that was so, and there is nothing to undo. */
+static inline bool slaunch_efi_apart(void)
+{
+	return static_branch_unlikely(&slaunch_efi_gate) && __slaunch_efi_apart();
 }
 
 static inline void slaunch_efi_leave(void)
 {
 	if (static_branch_unlikely(&slaunch_efi_gate))
 		__slaunch_efi_leave();
+}
+
+/* Whether firmware runs in this task, in user mode. */
+static inline bool slaunch_efi_in(const struct task_struct *task)
+{
+	return static_branch_unlikely(&slaunch_efi_gate) &&
+	       task == READ_ONCE(slaunch_efi_task);
+}
+
+/* True if it was firmware's general protection fault in user mode. */
+static inline bool slaunch_efi_trap(struct pt_regs *regs)
+{
+	return static_branch_unlikely(&slaunch_efi_gate) && __slaunch_efi_trap(regs);
 }
 
 static inline bool slaunch_efi_fault(struct pt_regs *regs, int vector,
@@ -117,8 +155,37 @@ static inline bool slaunch_efi_off(void)
 	return false;
 }
 
-static inline void slaunch_efi_enter(void) { }
+static inline bool slaunch_efi_stopped(void)
+{
+	return false;
+}
+
+static inline bool slaunch_efi_gated(void)
+{
+	return false;
+}
+
+static inline bool slaunch_efi_enter(void)
+{
+	return false;
+}
+
+static inline bool slaunch_efi_apart(void)
+{
+	return false;
+}
+
 static inline void slaunch_efi_leave(void) { }
+
+static inline bool slaunch_efi_in(const struct task_struct *task)
+{
+	return false;
+}
+
+static inline bool slaunch_efi_trap(struct pt_regs *regs)
+{
+	return false;
+}
 
 static inline bool slaunch_efi_fault(struct pt_regs *regs, int vector,
 				     unsigned long address)

@@ -120,6 +120,9 @@ mod tests {
             &["x", "EFI gate: off,panic,full"],
             "slaunch_efi=of quiet"
         ));
+        let isolate = "EFI gate: isolate,disable,smm=deny,svam=none";
+        assert!(good(&["x", isolate], "slaunch_efi=isolate,smm=deny"));
+        assert!(!good(&["x", isolate], "slaunch_efi=isolate"));
         assert!(!good(&["x", VERIFY], "slaunch_efi=off"));
         assert!(!good(&["x", VERIFY], "slaunch_efi=verify,fast"));
         assert!(!good(&["x"], "quiet"));

@@ -3,14 +3,11 @@
 //! What the gate around EFI runtime services puts on record: the files of `arch/x86/slaunch/efi` that
 //! need no kernel, for the tests below.
 
-use super::gate;
+use super::{gate, isolate, service};
 
 #[allow(dead_code)] // The kernel uses more of it.
 #[path = "../../../arch/x86/slaunch/efi/deviation.rs"]
 mod deviation;
-#[allow(dead_code)] // The kernel uses more of it.
-#[path = "../../../arch/x86/slaunch/efi/service.rs"]
-mod service;
 #[path = "../../../arch/x86/slaunch/efi/text.rs"]
 mod text;
 

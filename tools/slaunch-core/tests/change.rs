@@ -3,27 +3,19 @@
 //! Changing the settings of the gate at run time.
 
 use slaunch_core::change::Change;
-use slaunch_core::gate::{Depth, Gate, Mode, Policy};
+use slaunch_core::gate::{Depth, Gate, Mode, Policy, Smm};
+
+#[path = "common/gates.rs"]
+mod gates;
+use gates::all;
 
 fn gate(mode: Mode, policy: Policy, depth: Depth) -> Gate {
     Gate {
         mode,
         policy,
         depth,
+        ..Gate::new(mode)
     }
-}
-
-/// All settings there are.
-fn all() -> Vec<Gate> {
-    let mut all = Vec::new();
-    for mode in Mode::ALL {
-        for policy in [Policy::Panic, Policy::Disable] {
-            for depth in [Depth::Full, Depth::Fast] {
-                all.push(gate(mode, policy, depth));
-            }
-        }
-    }
-    all
 }
 
 #[test]
@@ -61,7 +53,8 @@ fn garbage() {
         "trust,verify",
         "panic",
         "disable,trust",
-        "isolate",
+        "isolate,fast",
+        "verify,smm=allow",
         "0",
     ] {
         assert_eq!(present.with(request.as_bytes()), None, "{request:?}");
@@ -84,6 +77,40 @@ fn the_ways_that_there_are() {
     assert_eq!(fast.change_to(trust), Change::Back);
 }
 
+/// Firmware that was in user mode stays there; what it may do can only become more.
+#[test]
+fn isolate() {
+    let isolate = Gate::new(Mode::Isolate);
+    let deny = Gate {
+        smm: Smm::Deny,
+        ..isolate
+    };
+    assert_eq!(isolate.with(b"isolate,smm=deny"), Some(deny));
+    assert_eq!(deny.with(b"isolate"), Some(deny));
+    let allowed = deny.with(b"isolate,smm=allow").unwrap();
+    assert_eq!(deny.change_to(allowed), Change::Relax(isolate));
+    assert_eq!(isolate.change_to(deny), Change::Back);
+    let identity = isolate.with(b"isolate,svam=identity").unwrap();
+    assert_eq!(isolate.change_to(identity), Change::Back);
+    assert_eq!(identity.change_to(isolate), Change::Back);
+    let panic = isolate.with(b"isolate,panic").unwrap();
+    assert_eq!(isolate.change_to(panic), Change::Back);
+    assert_eq!(panic.change_to(isolate), Change::Relax(isolate));
+    for other in [Mode::Verify, Mode::Trust] {
+        for policy in [Policy::Panic, Policy::Disable] {
+            let native = gate(other, policy, Depth::Full);
+            assert_eq!(isolate.change_to(native), Change::Back);
+            assert_eq!(native.change_to(isolate), Change::Back);
+        }
+    }
+    // Nothing is left of what the other mode does not have.
+    let fast = gate(Mode::Verify, Policy::Disable, Depth::Fast);
+    assert_eq!(fast.with(b"isolate"), Some(isolate));
+    let identity = Gate::parse(b"isolate,smm=deny,svam=identity");
+    let verify = gate(Mode::Verify, Policy::Disable, Depth::Full);
+    assert_eq!(identity.with(b"verify"), Some(verify));
+}
+
 /// From off there is no way, to it there is one from everywhere.
 #[test]
 fn off() {
@@ -91,10 +118,10 @@ fn off() {
     for from in all() {
         match from.mode {
             Mode::Off => assert_eq!(from.change_to(off), Change::Nothing),
-            _ => assert_eq!(
-                from.change_to(off),
-                Change::Stop(gate(Mode::Off, from.policy, from.depth))
-            ),
+            _ => {
+                let to = gate(Mode::Off, from.policy, from.depth);
+                assert_eq!(from.change_to(off), Change::Stop(to));
+            }
         }
         if from.mode != Mode::Off {
             assert_eq!(off.change_to(from), Change::Back);
@@ -135,4 +162,6 @@ fn said() {
     assert_eq!(said(Gate::new(Mode::Verify)), "verify,panic,full");
     let trust = gate(Mode::Trust, Policy::Disable, Depth::Fast);
     assert_eq!(said(trust), "trust,disable,fast");
+    let isolate = Gate::new(Mode::Isolate);
+    assert_eq!(said(isolate), "isolate,disable,smm=allow,svam=none");
 }

@@ -6,21 +6,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use slaunch_core::gate::{Depth, Gate, Mode, Policy};
 
-fn all() -> Vec<Gate> {
-    let mut all = Vec::new();
-    for mode in Mode::ALL {
-        for policy in [Policy::Panic, Policy::Disable] {
-            for depth in [Depth::Full, Depth::Fast] {
-                all.push(Gate {
-                    mode,
-                    policy,
-                    depth,
-                });
-            }
-        }
-    }
-    all
-}
+#[path = "common/gates.rs"]
+mod gates;
+use gates::all;
 
 fn text(gate: Gate) -> String {
     String::from_utf8(gate.text().as_bytes().to_vec()).unwrap()
@@ -32,7 +20,7 @@ const OFF: Gate = Gate::new(Mode::Off);
 fn settings_survive_number_option_and_text() {
     for gate in all() {
         assert_eq!(Gate::from_bits(gate.to_bits()), Some(gate));
-        let words = gate.words_of().join(",");
+        let words = gate.words_of().collect::<Vec<_>>().join(",");
         assert_eq!(Gate::parse(words.as_bytes()), gate);
         assert_eq!(text(gate), format!("EFI gate: {words}"));
     }
@@ -41,6 +29,56 @@ fn settings_survive_number_option_and_text() {
     bits.dedup();
     assert_eq!(bits.len(), all().len());
     assert_eq!(text(Gate::new(Mode::Verify)), "EFI gate: verify,panic,full");
+    assert_eq!(text(OFF), "EFI gate: off,panic,full");
+    assert_eq!(
+        text(Gate::new(Mode::Isolate)),
+        "EFI gate: isolate,disable,smm=allow,svam=none"
+    );
+}
+
+/// What was handed over before there was the mode `isolate` means the same.
+#[test]
+fn numbers_of_other_modes_stay() {
+    assert_eq!(Gate::new(Mode::Verify).to_bits(), 0x8002_0000);
+    let trust = Gate::parse(b"trust,disable,fast");
+    assert_eq!(trust.to_bits(), 0x8003_0101);
+    assert_eq!(Gate::from_bits(0x8002_0002), None);
+    assert_eq!(Gate::from_bits(0x8001_0104), None);
+    assert_eq!(Gate::from_bits(0x8004_0000), None);
+}
+
+#[test]
+fn words_of_isolate() {
+    let parse = |value: &str| text(Gate::parse(value.as_bytes()));
+    for (value, words) in [
+        ("isolate", "isolate,disable,smm=allow,svam=none"),
+        ("isolate,panic", "isolate,panic,smm=allow,svam=none"),
+        ("isolate,smm=deny", "isolate,disable,smm=deny,svam=none"),
+        (
+            "isolate,svam=identity,disable,smm=allow",
+            "isolate,disable,smm=allow,svam=identity",
+        ),
+    ] {
+        assert_eq!(parse(value), format!("EFI gate: {words}"));
+    }
+    for wrong in [
+        "isolate,full",
+        "isolate,fast",
+        "isolate,smm",
+        "isolate,smm=",
+        "isolate,smm=maybe",
+        "isolate,smm=allow,smm=allow",
+        "isolate,smm=allow,smm=deny",
+        "isolate,svam=none,svam=identity",
+        "isolate,svam=virtual",
+        "isolate,svam=none ",
+        "verify,smm=allow",
+        "verify,svam=none",
+        "trust,smm=deny",
+        "off,svam=none",
+    ] {
+        assert_eq!(parse(wrong), text(OFF), "{wrong:?}");
+    }
 }
 
 #[test]
@@ -75,7 +113,7 @@ fn words() {
         "trust,full,fast",
         "\"verify\"",
         "verify\0",
-        "isolate",
+        "isolated",
     ] {
         assert_eq!(parse(wrong), OFF, "{wrong:?}");
     }
@@ -131,12 +169,17 @@ fn the_option_in_the_command_line() {
 fn value() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         Just("off".to_owned()),
+        Just("isolate".to_owned()),
         Just("verify".to_owned()),
         Just("trust".to_owned()),
         Just("panic".to_owned()),
         Just("disable".to_owned()),
         Just("full".to_owned()),
         Just("fast".to_owned()),
+        Just("smm=deny".to_owned()),
+        Just("smm=allow".to_owned()),
+        Just("svam=none".to_owned()),
+        Just("svam=identity".to_owned()),
         Just(String::new()),
         "[a-z]{1,6}",
     ];
@@ -156,11 +199,15 @@ proptest! {
         let mut sorted = words.clone();
         sorted.sort_unstable();
         let meant = all().into_iter().find(|gate| {
-            let [mode, policy, depth] = gate.words_of();
-            // Whatever subset of the two words is given, the rest being the default.
-            let mut given = Vec::new();
-            if sorted.contains(&policy) || policy != "panic" { given.push(policy) }
-            if sorted.contains(&depth) || depth != "full" { given.push(depth) }
+            let of: Vec<_> = gate.words_of().collect();
+            let default: Vec<_> = Gate::new(gate.mode).words_of().collect();
+            let mode = of[0];
+            // Whatever subset of the words is given, the rest being the default.
+            let mut given: Vec<_> = of[1..]
+                .iter()
+                .copied()
+                .filter(|word| sorted.contains(word) || !default.contains(word))
+                .collect();
             given.sort_unstable();
             first == mode && given == sorted
         });
@@ -170,7 +217,7 @@ proptest! {
     #[test]
     fn the_last_option_counts(
         before in vec(other(), 0..4), values in vec(value(), 0..4), after in vec(other(), 0..4),
-        default in 0usize..3,
+        default in 0usize..4,
     ) {
         let default = Mode::ALL[default];
         let options = values.iter().map(|value| format!("slaunch_efi={value}"));
@@ -191,7 +238,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_near_good_ones(index in 0usize..12, bit in 0u32..32) {
+    fn numbers_near_good_ones(index in 0usize..20, bit in 0u32..32) {
         let bits = all()[index].to_bits() ^ (1 << bit);
         if let Some(gate) = Gate::from_bits(bits) {
             prop_assert_eq!(gate.to_bits(), bits);

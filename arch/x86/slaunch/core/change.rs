@@ -5,7 +5,7 @@
 //! It goes one way, towards less safety, and to [`Mode::Off`], from where nothing leads back. So
 //! what was on record at any time holds from then on, but for what was put on record since.
 
-use super::gate::{Depth, Gate, Mode, Policy};
+use super::gate::{Gate, Mode};
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,30 +21,26 @@ pub enum Change {
 }
 
 impl Gate {
-    /// These settings with what `request` changes: a mode, and perhaps a policy and a depth, as in
-    /// the option. [`None`] if it is nothing of the kind.
+    /// These settings with what `request` changes: a mode, and perhaps more words, as in the
+    /// option. [`None`] if it is nothing of the kind.
     pub fn with(self, request: &[u8]) -> Option<Self> {
-        let mut words = request.split(|&byte| byte == b',');
-        let mode = Mode::from_name(words.next()?)?;
-        let mut policy = None;
-        let mut depth = None;
-        for word in words {
-            let again = match word {
-                b"panic" => policy.replace(Policy::Panic).is_some(),
-                b"disable" => policy.replace(Policy::Disable).is_some(),
-                b"full" => depth.replace(Depth::Full).is_some(),
-                b"fast" => depth.replace(Depth::Fast).is_some(),
-                _ => return None,
-            };
-            if again {
-                return None;
-            }
+        Self::words(request, |mode| self.in_mode(mode))
+    }
+
+    /// These settings in another mode, as far as it has them.
+    fn in_mode(self, mode: Mode) -> Self {
+        if mode == self.mode {
+            return self;
         }
-        Some(Self {
-            mode,
-            policy: policy.unwrap_or(self.policy),
-            depth: depth.unwrap_or(self.depth),
-        })
+        let new = Self::new(mode);
+        Self {
+            policy: self.policy,
+            depth: match mode {
+                Mode::Isolate => new.depth,
+                _ => self.depth,
+            },
+            ..new
+        }
     }
 
     /// What it means to go from these settings to `wanted`.
@@ -52,19 +48,27 @@ impl Gate {
         match (self.mode, wanted.mode) {
             // There is nothing left for the others to be about.
             (Mode::Off, Mode::Off) => Change::Nothing,
-            (_, Mode::Off) => Change::Stop(Self {
-                mode: Mode::Off,
-                ..self
-            }),
+            (_, Mode::Off) => Change::Stop(self.in_mode(Mode::Off)),
             (Mode::Off, _) => Change::Back,
             _ if wanted == self => Change::Nothing,
-            _ if self.mode <= wanted.mode
-                && self.policy as u8 <= wanted.policy as u8
-                && self.depth as u8 <= wanted.depth as u8 =>
-            {
-                Change::Relax(wanted)
+            // No firmware is called natively in a kernel that once had it in user mode: neither was
+            // it made ready for that, nor would what was said about it hold.
+            (Mode::Isolate, Mode::Isolate) if self.svam == wanted.svam => {
+                self.relaxed(wanted, self.smm as u8 <= wanted.smm as u8)
             }
-            _ => Change::Back,
+            (Mode::Isolate, _) => Change::Back,
+            _ => self.relaxed(
+                wanted,
+                self.mode <= wanted.mode && self.depth as u8 <= wanted.depth as u8,
+            ),
+        }
+    }
+
+    /// The way to `wanted`, where all but the policy is no safer if `relaxed`.
+    fn relaxed(self, wanted: Self, relaxed: bool) -> Change {
+        match relaxed && self.policy as u8 <= wanted.policy as u8 {
+            true => Change::Relax(wanted),
+            false => Change::Back,
         }
     }
 
@@ -74,6 +78,6 @@ impl Gate {
             Mode::Off => 1,
             _ => usize::MAX,
         };
-        self.words_of().into_iter().take(count)
+        self.words_of().take(count)
     }
 }

@@ -2,8 +2,10 @@
 
 //! The gate around EFI runtime services: its modes, and the option that chooses one.
 //!
-//! `slaunch_efi=MODE[,panic|disable][,full|fast]` on the kernel's command line. The early kernel
-//! reads it, measures the result and hands it over; the kernel proper does not read it again.
+//! `slaunch_efi=MODE[,panic|disable][,full|fast]`, or `slaunch_efi=isolate[,panic|disable]
+//! [,smm=allow|deny][,svam=none|identity]` in one word, on the kernel's command line. The early
+//! kernel reads it, measures the result and hands it over; the kernel proper does not read it
+//! again.
 //!
 //! What counts is the command line that the boot loader gave, as it is measured. A line built into
 //! the kernel or one from bootconfig is not looked at; the default for the former is the kernel's
@@ -17,8 +19,8 @@ const OPTION: &[u8] = b"slaunch_efi";
 /// What the text of the settings begins with.
 const PREFIX: &[u8] = b"EFI gate: ";
 
-/// Bytes of the longest text: the prefix, `verify,disable,full`, and a reserve.
-const TEXT_SIZE: usize = 32;
+/// Bytes of the longest text: the prefix, `isolate,disable,smm=allow,svam=identity`, and a reserve.
+const TEXT_SIZE: usize = 64;
 
 /// What stands between the kernel and the firmware. The order is that of safety: the first is the
 /// safest.
@@ -27,6 +29,8 @@ const TEXT_SIZE: usize = 32;
 pub enum Mode {
     /// Runtime services are not available.
     Off = 0,
+    /// Firmware runs in user mode, in an address space of its own.
+    Isolate = 1,
     /// Native calls; the state of the system is compared after each.
     Verify = 2,
     /// Native calls; the runtime code was measured at the launch.
@@ -53,35 +57,51 @@ pub enum Depth {
     Fast = 1,
 }
 
-impl Depth {
-    /// The depth in [`Gate::to_bits`]; the greater one in bits that are no settings.
-    pub const fn of_bits(bits: u32) -> Self {
-        match bits & 0xff {
-            1 => Self::Fast,
-            _ => Self::Full,
-        }
-    }
+/// Whether firmware that runs in user mode may have the processor enter system management mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Smm {
+    /// It may not: there are no services that need it.
+    Deny = 0,
+    /// It may, as often as a call needs it.
+    Allow = 1,
 }
 
-/// The settings of the gate.
+/// What firmware that runs in user mode is told about addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Svam {
+    /// Nothing: it goes on with physical ones.
+    None = 0,
+    /// `SetVirtualAddressMap()`, in user mode too, with virtual addresses that are the physical
+    /// ones.
+    Identity = 1,
+}
+
+/// The settings of the gate. Those that a mode does not have are as in [`Gate::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
     /// The mode.
     pub mode: Mode,
     /// What follows a violation.
     pub policy: Policy,
-    /// How much is compared.
+    /// How much is compared. Not of [`Mode::Isolate`].
     pub depth: Depth,
+    /// Whether system management mode may be entered. Only of [`Mode::Isolate`].
+    pub smm: Smm,
+    /// What firmware is told about addresses. Only of [`Mode::Isolate`].
+    pub svam: Svam,
 }
 
 impl Mode {
     /// All modes, the safest first.
-    pub const ALL: [Self; 3] = [Self::Off, Self::Verify, Self::Trust];
+    pub const ALL: [Self; 4] = [Self::Off, Self::Isolate, Self::Verify, Self::Trust];
 
     /// The name, as in the option.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
+            Self::Isolate => "isolate",
             Self::Verify => "verify",
             Self::Trust => "trust",
         }
@@ -95,13 +115,31 @@ impl Mode {
     }
 }
 
+/// Takes `value` for a word that may be there once, and nowhere but where `allowed`.
+fn once<T>(slot: &mut Option<T>, value: T, allowed: bool) -> Option<()> {
+    match (slot.replace(value), allowed) {
+        (None, true) => Some(()),
+        _ => None,
+    }
+}
+
 impl Gate {
     /// The mode `mode`, with the safest of everything else.
+    ///
+    /// Firmware in user mode could not have changed anything when it is found out: there the kernel
+    /// goes on without it. It also may enter system management mode there. What runs in that mode
+    /// is beyond any kernel in all modes of the gate but [`Mode::Off`], and where variables are
+    /// kept by it there is no other way to them; that it was allowed is in the measurement.
     pub const fn new(mode: Mode) -> Self {
         Self {
             mode,
-            policy: Policy::Panic,
+            policy: match mode {
+                Mode::Isolate => Policy::Disable,
+                _ => Policy::Panic,
+            },
             depth: Depth::Full,
+            smm: Smm::Allow,
+            svam: Svam::None,
         }
     }
 
@@ -129,66 +167,87 @@ impl Gate {
     /// A value with a word that is not known, with none, or with two about the same is
     /// [`Mode::Off`]: whoever wanted something has no less safety than asked for.
     pub fn parse(value: &[u8]) -> Self {
-        Self::words(value).unwrap_or(Self::new(Mode::Off))
+        Self::words(value, Self::new).unwrap_or(Self::new(Mode::Off))
     }
 
-    fn words(value: &[u8]) -> Option<Self> {
+    /// Reads a mode and words about it. What they do not say is as in the settings that `other`
+    /// gives for the mode. [`None`] if it is nothing of the kind.
+    pub(super) fn words(value: &[u8], other: impl FnOnce(Mode) -> Self) -> Option<Self> {
         let mut words = value.split(|&byte| byte == b',');
         let mode = Mode::from_name(words.next()?)?;
-        let mut policy = None;
-        let mut depth = None;
+        let isolate = mode == Mode::Isolate;
+        let (mut policy, mut depth, mut smm, mut svam) = (None, None, None, None);
         for word in words {
-            let again = match word {
-                b"panic" => policy.replace(Policy::Panic).is_some(),
-                b"disable" => policy.replace(Policy::Disable).is_some(),
-                b"full" => depth.replace(Depth::Full).is_some(),
-                b"fast" => depth.replace(Depth::Fast).is_some(),
-                _ => return None,
-            };
-            if again {
-                return None;
-            }
+            match word {
+                b"panic" => once(&mut policy, Policy::Panic, true),
+                b"disable" => once(&mut policy, Policy::Disable, true),
+                b"full" => once(&mut depth, Depth::Full, !isolate),
+                b"fast" => once(&mut depth, Depth::Fast, !isolate),
+                b"smm=deny" => once(&mut smm, Smm::Deny, isolate),
+                b"smm=allow" => once(&mut smm, Smm::Allow, isolate),
+                b"svam=none" => once(&mut svam, Svam::None, isolate),
+                b"svam=identity" => once(&mut svam, Svam::Identity, isolate),
+                _ => None,
+            }?;
         }
+        let other = other(mode);
         Some(Self {
             mode,
-            policy: policy.unwrap_or(Policy::Panic),
-            depth: depth.unwrap_or(Depth::Full),
+            policy: policy.unwrap_or(other.policy),
+            depth: depth.unwrap_or(other.depth),
+            smm: smm.unwrap_or(other.smm),
+            svam: svam.unwrap_or(other.svam),
         })
     }
 
     /// As a number, for the hand-over; 0 is none.
     pub const fn to_bits(self) -> u32 {
-        1 << 31 | (self.mode as u32) << 16 | (self.policy as u32) << 8 | self.depth as u32
+        let low = match self.mode {
+            Mode::Isolate => (self.svam as u32) << 1 | self.smm as u32,
+            _ => self.depth as u32,
+        };
+        1 << 31 | (self.mode as u32) << 16 | (self.policy as u32) << 8 | low
     }
 
     /// From that number.
     pub const fn from_bits(bits: u32) -> Option<Self> {
-        let [depth, policy, mode, known] = bits.to_le_bytes();
+        let [low, policy, mode, known] = bits.to_le_bytes();
         if known != 0x80 {
             return None;
         }
-        Some(Self {
-            mode: match mode {
-                0 => Mode::Off,
-                2 => Mode::Verify,
-                3 => Mode::Trust,
-                _ => return None,
-            },
-            policy: match policy {
-                0 => Policy::Panic,
-                1 => Policy::Disable,
-                _ => return None,
-            },
-            depth: match depth {
-                0 => Depth::Full,
-                1 => Depth::Fast,
-                _ => return None,
-            },
-        })
+        let mut gate = Self::new(match mode {
+            0 => Mode::Off,
+            1 => Mode::Isolate,
+            2 => Mode::Verify,
+            3 => Mode::Trust,
+            _ => return None,
+        });
+        gate.policy = match policy {
+            0 => Policy::Panic,
+            1 => Policy::Disable,
+            _ => return None,
+        };
+        match (gate.mode, low) {
+            (Mode::Isolate, 0..=3) => {
+                gate.smm = match low & 1 {
+                    0 => Smm::Deny,
+                    _ => Smm::Allow,
+                };
+                gate.svam = match low & 2 {
+                    0 => Svam::None,
+                    _ => Svam::Identity,
+                };
+            }
+            (Mode::Isolate, _) => return None,
+            (_, 0) => gate.depth = Depth::Full,
+            (_, 1) => gate.depth = Depth::Fast,
+            _ => return None,
+        }
+        Some(gate)
     }
 
     /// The words of the option that stand for these settings, as they are measured.
-    pub fn words_of(self) -> [&'static str; 3] {
+    pub fn words_of(self) -> impl Iterator<Item = &'static str> {
         let policy = match self.policy {
             Policy::Panic => "panic",
             Policy::Disable => "disable",
@@ -197,7 +256,21 @@ impl Gate {
             Depth::Full => "full",
             Depth::Fast => "fast",
         };
-        [self.mode.name(), policy, depth]
+        let smm = match self.smm {
+            Smm::Deny => "smm=deny",
+            Smm::Allow => "smm=allow",
+        };
+        let svam = match self.svam {
+            Svam::None => "svam=none",
+            Svam::Identity => "svam=identity",
+        };
+        let rest = match self.mode {
+            Mode::Isolate => [Some(smm), Some(svam)],
+            _ => [Some(depth), None],
+        };
+        [self.mode.name(), policy]
+            .into_iter()
+            .chain(rest.into_iter().flatten())
     }
 
     /// The settings as text, `EFI gate: verify,panic,full`: what is measured.
@@ -205,10 +278,12 @@ impl Gate {
         let mut bytes = [0; TEXT_SIZE];
         let mut writer = Writer::new(&mut bytes);
         writer.put(PREFIX);
-        let [mode, policy, depth] = self.words_of();
-        writer.put(mode.as_bytes());
-        for word in [policy, depth] {
-            writer.u8(b',');
+        let mut first = true;
+        for word in self.words_of() {
+            if !first {
+                writer.u8(b',');
+            }
+            first = false;
             writer.put(word.as_bytes());
         }
         let used = writer.finish().unwrap_or(0);

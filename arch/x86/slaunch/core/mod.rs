@@ -24,6 +24,8 @@
 //! | [`handoff`] | what early tells late | this project |
 //! | [`gate`] | the option `slaunch_efi=` | this project |
 //! | [`change`] | changes of those settings | this project |
+//! | [`service`] | services of firmware and their arguments | UEFI specification 8 |
+//! | [`isolate`] | firmware in user mode | this project |
 //! | [`bootparams`] | the zero page | Documentation/arch/x86/boot.rst, zero-page.rst |
 //! | [`setupdata`] | setup_data list | Documentation/arch/x86/boot.rst |
 //! | [`memmap`] | EFI memory map | UEFI specification 7.2.3 |
@@ -43,12 +45,14 @@ pub mod e820;
 pub mod error;
 pub mod gate;
 pub mod handoff;
+pub mod isolate;
 pub mod memmap;
 pub mod mle;
 pub mod physmem;
 pub mod policy;
 pub mod record;
 pub mod region;
+pub mod service;
 pub mod setupdata;
 pub mod slb;
 pub mod slrt;

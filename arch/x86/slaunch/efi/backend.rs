@@ -12,6 +12,7 @@ use super::{
     },
     gate::Mode,
     paging,
+    sandbox::Isolate,
     service::Service,
     settings,
     stopped,
@@ -36,7 +37,7 @@ pub(crate) trait Backend: Sync {
     /// Has the call done and returns its EFI status.
     ///
     /// Neither sleeps nor is preempted; the address space is the firmware's, and the FPU may be
-    /// used.
+    /// used. In the mode `isolate` nothing of that is so.
     fn call(&self, call: &Call, service: Service) -> u64;
 
     /// After the call, if [`prepare`](Self::prepare) was called before it, and with the same
@@ -68,6 +69,7 @@ impl Backend for Trust {
 pub(crate) fn of(mode: Mode) -> &'static dyn Backend {
     match mode {
         Mode::Off => &Off,
+        Mode::Isolate => &Isolate,
         Mode::Verify => &Verify,
         Mode::Trust => &Trust,
     }

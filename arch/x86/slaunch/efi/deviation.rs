@@ -2,7 +2,10 @@
 
 //! What a call of firmware has changed.
 
-use super::service::Service;
+use super::{
+    isolate::abort::Abort,
+    service::Service, //
+};
 
 /// What was found changed, or what else went wrong.
 #[derive(Clone, Copy)]
@@ -21,6 +24,8 @@ pub(crate) enum What {
     TimeLimit,
     /// An output of the service that cannot be; from: what was offered, to: what came back.
     Output(&'static str),
+    /// Firmware in user mode did what it may not; from: address of the instruction.
+    Abort(Abort),
 }
 
 /// One deviation.

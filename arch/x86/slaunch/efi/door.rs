@@ -8,6 +8,15 @@ use super::{
 };
 use core::mem::offset_of;
 
+/// EFI_SUCCESS.
+pub(crate) const SUCCESS: u64 = 0;
+
+/// EFI_INVALID_PARAMETER: what a caller gets for arguments that cannot be.
+pub(crate) const INVALID_PARAMETER: u64 = ERROR | 2;
+
+/// EFI_ABORTED: what a caller gets for a call of firmware in user mode that ended in a violation.
+pub(crate) const ABORTED: u64 = ERROR | 21;
+
 /// EFI_DEVICE_ERROR: what a caller gets for a call that ended in a violation.
 pub(crate) const DEVICE_ERROR: u64 = ERROR | 7;
 

@@ -6,6 +6,7 @@ use super::{
     change,
     count,
     regions,
+    sandbox,
     text,
     verify,
     violation, //
@@ -28,13 +29,13 @@ use kernel::{
 };
 
 /// Longest request that is read, in bytes.
-const LONGEST: usize = 32;
+const LONGEST: usize = 64;
 
 /// The files, for as long as they are there.
 pub(crate) struct Files {
     _mode: File<ModeFile>,
     _check: File<Check>,
-    _shown: [File<Shown>; 4],
+    _shown: [File<Shown>; 6],
 }
 
 impl Files {
@@ -61,6 +62,8 @@ impl Files {
                 // Addresses of the kernel are in them.
                 file(c"last", 0o400, Shown::Last)?,
                 file(c"regions", 0o400, Shown::Regions)?,
+                file(c"mapped", 0o400, Shown::Mapped)?,
+                file(c"traps", 0o444, Shown::Traps)?,
             ],
         })
     }
@@ -72,6 +75,8 @@ enum Shown {
     Violations,
     Last,
     Regions,
+    Mapped,
+    Traps,
 }
 
 #[vtable]
@@ -82,6 +87,8 @@ impl Text for Shown {
             Self::Violations => writeln!(f, "{}", violation::count()),
             Self::Last => violation::show_last(f),
             Self::Regions => regions::show(f),
+            Self::Mapped => sandbox::show_mapped(f),
+            Self::Traps => sandbox::show_traps(f),
         }
     }
 }

@@ -3,13 +3,18 @@
 //! The gate around EFI runtime services.
 //!
 //! After a launch all calls of firmware pass the [`door`], behind which a [`backend`] has them done
-//! as the mode says: not at all (`off`), as ever (`trust`), or with the state of the system
-//! compared afterwards ([`verify`]). What is found goes to [`violation`]: extend, log, act.
+//! as the mode says: not at all (`off`), in user mode ([`sandbox`]), as ever (`trust`), or with the
+//! state of the system compared afterwards ([`verify`]). What is found goes to [`violation`]:
+//! extend, log, act.
 
-use super::slaunch::gate::{
-    self,
-    Gate,
-    Mode, //
+use super::slaunch::{
+    gate::{
+        self,
+        Gate,
+        Mode, //
+    },
+    isolate,
+    service, //
 };
 use kernel::{
     prelude::*,
@@ -29,7 +34,8 @@ mod memmap;
 mod paging;
 mod queue;
 mod regions;
-pub(crate) mod service;
+#[path = "isolate/mod.rs"]
+mod sandbox;
 mod setting;
 mod text;
 mod verify;
@@ -73,13 +79,28 @@ extern "C" fn slaunch_efi_off() -> bool {
 /// The mode that the call under way was prepared in, plus one; 0 if none was.
 static PREPARED: Atomic<u32> = Atomic::new(0);
 
-/// Before a call, in its thread: address space and FPU are as ever.
+/// Before a call, in its thread: address space and FPU are as ever. True if they stay so.
 #[no_mangle]
-extern "C" fn __slaunch_efi_enter() {
+extern "C" fn __slaunch_efi_enter() -> bool {
     let sleeps = memmap::may_sleep();
     let mode = settings().mode;
     backend::of(mode).prepare(sleeps);
     PREPARED.store(prepared(mode, sleeps), Relaxed);
+    mode == Mode::Isolate
+}
+
+/// After a call, in its thread. True if address space and FPU have stayed as ever; nothing else
+/// follows then.
+#[no_mangle]
+extern "C" fn __slaunch_efi_apart() -> bool {
+    let mark = PREPARED.load(Relaxed);
+    let apart = [false, true]
+        .into_iter()
+        .any(|sleeps| mark == prepared(Mode::Isolate, sleeps));
+    if apart {
+        __slaunch_efi_leave();
+    }
+    apart
 }
 
 /// After a call, in its thread: address space and FPU are as ever again.

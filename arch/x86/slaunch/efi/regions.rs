@@ -57,14 +57,15 @@ fn show_digest(base: u64, pages: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result
 /// # Invariants
 ///
 /// From `next` to `end` there are descriptors, `size` bytes from one to the next.
-struct Regions {
+pub(crate) struct Regions {
     next: usize,
     end: usize,
     size: usize,
 }
 
 impl Regions {
-    fn new() -> Self {
+    /// All of them.
+    pub(crate) fn new() -> Self {
         // SAFETY: The map is changed only while the kernel boots, when there are no files yet.
         let map = unsafe { (&raw const bindings::efi.memmap).read() };
         // INVARIANT: That is what the map is.

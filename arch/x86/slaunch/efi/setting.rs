@@ -36,7 +36,7 @@ pub(crate) fn settings() -> Gate {
 
 /// How much is checked in the mode `verify`. For any context.
 pub(crate) fn depth() -> Depth {
-    Depth::of_bits(SETTINGS.load(Relaxed))
+    settings().depth
 }
 
 /// The settings that the launch began with, unless others are there already.
@@ -55,6 +55,12 @@ pub(crate) fn set_settings(gate: Gate) {
 /// end of the present one, and let its caller wait. All calls are refused at the door instead.
 pub(crate) fn stop() {
     STOPPED.store(true, Release);
+}
+
+/// Whether a call that was given up may have been so because of that.
+#[no_mangle]
+extern "C" fn slaunch_efi_stopped() -> bool {
+    stopped()
 }
 
 /// Whether the runtime services were stopped.

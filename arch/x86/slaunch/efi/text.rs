@@ -14,7 +14,10 @@ use super::{
         Violation,
         What, //
     },
-    gate::Gate, //
+    gate::{
+        Gate,
+        Mode, //
+    }, //
 };
 
 /// Bytes that the longest text may have.
@@ -95,6 +98,10 @@ fn write_violation(violation: &Violation, text: &mut Text) -> fmt::Result {
 fn write_deviation(deviation: &Deviation, text: &mut Text) -> fmt::Result {
     let Deviation { from, to, .. } = *deviation;
     match deviation.what {
+        What::Abort(abort) => {
+            abort.write(text)?;
+            write!(text, " at {from:#x}")?;
+        }
         What::State(name) | What::Output(name) => text.write_str(name)?,
         What::Entry(name, number) => write!(text, "{name}[{number}]")?,
         What::Memory(name, offset) => write!(text, "{name}+{offset:#x}")?,
@@ -108,7 +115,10 @@ fn write_deviation(deviation: &Deviation, text: &mut Text) -> fmt::Result {
         What::TimeLimit => write!(text, "time limit {from} ms, stopped at {to:#x}")?,
     }
     // Of a page of memory only the digests differ, which are not given.
-    let told = matches!(deviation.what, What::Fault(_) | What::TimeLimit);
+    let told = matches!(
+        deviation.what,
+        What::Abort(_) | What::Fault(_) | What::TimeLimit
+    );
     if !told && from != to {
         write!(text, " {from:#x} -> {to:#x}")?;
     }
@@ -152,7 +162,11 @@ fn write_vector(vector: u32, text: &mut Text) -> fmt::Result {
 /// `EFI gate: verify -> trust`, or with all words if it is not only the mode that changes.
 fn write_change(from: Gate, to: Gate, text: &mut Text) -> fmt::Result {
     text.write_str("EFI gate: ")?;
-    if (from.policy, from.depth) == (to.policy, to.depth) {
+    let only_mode = Gate {
+        mode: to.mode,
+        ..from
+    } == to;
+    if only_mode || to.mode == Mode::Off {
         return write!(text, "{} -> {}", from.mode.name(), to.mode.name());
     }
     write_words(from, text)?;

@@ -4,7 +4,7 @@
 
 /// What an argument is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arg {
+pub enum Arg {
     /// A value, or memory that is only read.
     In,
     /// Memory of this size in bytes that is written, and may be read before.
@@ -16,7 +16,7 @@ pub(crate) enum Arg {
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Service {
+pub enum Service {
     /// `GetTime()`.
     GetTime,
     /// `SetTime()`.
@@ -53,10 +53,10 @@ pub(crate) enum Service {
 
 impl Service {
     /// Number of services that can be called.
-    pub(crate) const COUNT: usize = Self::Other as usize + 1;
+    pub const COUNT: usize = Self::Other as usize + 1;
 
     /// All services that can be called, in order.
-    pub(crate) const ALL: [Self; Self::COUNT] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::GetTime,
         Self::SetTime,
         Self::GetWakeupTime,
@@ -75,7 +75,7 @@ impl Service {
     ];
 
     /// The name in the UEFI specification, section 8.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::GetTime => "GetTime",
             Self::SetTime => "SetTime",
@@ -97,12 +97,8 @@ impl Service {
     }
 
     /// What its arguments are for; those that follow are values.
-    pub(crate) const fn args(self) -> &'static [Arg] {
-        use Arg::{
-            Buffer,
-            In,
-            Out, //
-        };
+    pub const fn args(self) -> &'static [Arg] {
+        use Arg::{Buffer, In, Out};
         match self {
             Self::GetTime => &[Out(16), Out(12)],
             Self::GetWakeupTime => &[Out(1), Out(1), Out(16)],
