@@ -19,6 +19,8 @@ pub enum Firmware {
         code: PathBuf,
         /// Template of the variable store.
         vars: PathBuf,
+        /// The image keeps its variables by system management mode, which the machine has then.
+        smm: bool,
     },
     /// QEMU's built-in BIOS, for test payloads (multiboot ELF).
     SeaBios,
@@ -29,7 +31,24 @@ impl Default for Firmware {
         Firmware::Ovmf {
             code: "/usr/share/OVMF/OVMF_CODE_4M.fd".into(),
             vars: "/usr/share/OVMF/OVMF_VARS_4M.fd".into(),
+            smm: false,
         }
+    }
+}
+
+impl Firmware {
+    /// The build of UEFI that keeps its variables by system management mode.
+    pub fn smm() -> Self {
+        Firmware::Ovmf {
+            code: "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd".into(),
+            vars: "/usr/share/OVMF/OVMF_VARS_4M.fd".into(),
+            smm: true,
+        }
+    }
+
+    /// Whether the machine has system management mode.
+    pub fn has_smm(&self) -> bool {
+        matches!(self, Firmware::Ovmf { smm: true, .. })
     }
 }
 

@@ -50,7 +50,7 @@ pub fn prerequisites() -> Vec<Check> {
         program("swtpm", "swtpm"),
         program("swtpm_setup", "swtpm-tools"),
     ];
-    if let Firmware::Ovmf { code, vars } = Config::default().firmware {
+    if let Firmware::Ovmf { code, vars, .. } = Config::default().firmware {
         checks.push(file(&code, "ovmf"));
         checks.push(file(&vars, "ovmf"));
     }

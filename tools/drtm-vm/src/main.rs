@@ -85,6 +85,9 @@ struct Boot {
     /// Use QEMU's BIOS instead of UEFI firmware (for multiboot payloads).
     #[arg(long)]
     bios: bool,
+    /// Use the build of UEFI that keeps its variables by system management mode.
+    #[arg(long, conflicts_with = "bios")]
+    smm: bool,
     /// Boot from a disk with this UEFI program as its loader, such as out/firmware/loader.efi.
     #[arg(long, value_name = "FILE")]
     loader: Option<PathBuf>,
@@ -169,6 +172,9 @@ fn boot(options: Boot) -> anyhow::Result<ExitCode> {
     }
     if options.bios {
         config.firmware = Firmware::SeaBios;
+    }
+    if options.smm {
+        config.firmware = Firmware::smm();
     }
     config.echo = options.verbose;
     let mut machine = Machine::start(&config)?;

@@ -133,7 +133,12 @@ impl Qemu {
 
 fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>) -> Result<()> {
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-S"]);
-    command.args(["-machine", "q35,smm=off,memory-backend=ram"]);
+    let smm = match config.firmware.has_smm() {
+        true => "on",
+        false => "off",
+    };
+    command.arg("-machine");
+    command.arg(format!("q35,smm={smm},memory-backend=ram"));
     match config.icount {
         None => command.args(["-accel", "tcg,thread=multi"]),
         Some(shift) => {
@@ -162,7 +167,7 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
     // Gives the firmware a random number generator, and with it physical KASLR its entropy.
     command.args(["-object", "rng-builtin,id=rng"]);
     command.args(["-device", "virtio-rng-pci,rng=rng"]);
-    if let Firmware::Ovmf { code, vars } = &config.firmware {
+    if let Firmware::Ovmf { code, vars, smm } = &config.firmware {
         let copy = match places.vars {
             Some(path) => path.to_owned(),
             None => {
@@ -185,6 +190,11 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
             "if=pflash,unit=1,format=raw,file={}",
             copy.display()
         ));
+        if *smm {
+            // Nobody else writes to the variables, and nothing is kept across a sleep in which memory is on.
+            command.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+            command.args(["-global", "ICH9-LPC.disable_s3=1"]);
+        }
     }
     tpm_arguments(command, config, places)?;
     boot_arguments(command, config, places)?;

@@ -88,6 +88,12 @@ impl Qmp {
         Ok(answer.as_str().unwrap_or_default().to_owned())
     }
 
+    /// How many processors the machine has.
+    pub fn processors(&mut self) -> Result<usize> {
+        let answer = self.command("query-cpus-fast", Value::Null)?;
+        Ok(answer.as_array().map_or(0, Vec::len))
+    }
+
     /// Events that have arrived since the last call.
     pub fn events(&mut self) -> Result<Vec<Value>> {
         loop {

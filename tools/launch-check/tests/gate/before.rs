@@ -18,6 +18,7 @@ const VERIFY: Start = Start::Launch("verify,full");
 const FAST: Start = Start::Launch("verify,fast");
 const TRUST: Start = Start::Launch("trust");
 const OFF: Start = Start::Launch("off");
+const ISOLATE: Start = Start::Launch("isolate");
 
 /// How many cases the job has, so that none goes missing.
 const CASES: usize = 16;
@@ -73,6 +74,17 @@ fn trust() {
     same_as_plain(TRUST);
 }
 
+#[test]
+fn isolate() {
+    same_as_plain(ISOLATE);
+}
+
+/// Firmware that was relocated in user mode.
+#[test]
+fn isolate_identity() {
+    same_as_plain(Start::Launch("isolate,svam=identity"));
+}
+
 /// Mode `off` is what `efi=noruntime` is.
 #[test]
 fn off() {
@@ -119,12 +131,12 @@ fn pstore(start: Start) {
     let mut store = NamedTempFile::new().expect("a file");
     store.write_all(&crash.variables).expect("variable store");
     let next = config(start, "pstore", "");
-    let Firmware::Ovmf { code, .. } = next.firmware.clone() else {
+    let Firmware::Ovmf { code, smm, .. } = next.firmware.clone() else {
         panic!("other firmware");
     };
     let vars = store.path().to_owned();
     let next = Config {
-        firmware: Firmware::Ovmf { code, vars },
+        firmware: Firmware::Ovmf { code, vars, smm },
         ..next
     };
     let ended = Ended::boot(&next);
@@ -172,6 +184,27 @@ fn reboot_verify() {
 fn reboot_trust() {
     assert!(reset(TRUST, "reset=kernel reboot=efi"));
     assert!(reset(TRUST, "reset=cold"));
+}
+
+/// Firmware in user mode is not what resets the machine, even where it is wanted to.
+#[test]
+fn reboot_isolate() {
+    assert!(!reset(ISOLATE, "reset=kernel reboot=efi"));
+    // Who asks for that service alone is refused.
+    let ended = Ended::boot(&config(ISOLATE, "reboot", "reset=warm"));
+    ended.expect_powered_off();
+    let job = ended.run.text("job.txt");
+    assert!(job.contains("exit status: 1"), "{job}");
+}
+
+/// Nor is it called in a panic, which the machine gets through.
+#[test]
+fn crash_isolate() {
+    let crash = Ended::boot(&config(ISOLATE, "crash", "panic=1"));
+    crash.expect_reset();
+    let console = &crash.run.console;
+    assert!(console.contains("sysrq triggered crash"), "{console}");
+    assert!(!crash.in_firmware());
 }
 
 /// Without runtime services the kernel finds another way.

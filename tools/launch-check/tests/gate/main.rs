@@ -15,8 +15,12 @@ mod machine;
 
 mod alarms;
 mod before;
+mod cycles;
 mod hostile;
+mod isolate;
 mod prm;
+mod smm;
 mod talk;
+mod trace;
 mod unkept;
 mod vm;

@@ -55,8 +55,8 @@ pub struct Guest {
     from: usize,
 }
 
-/// Brings `machine` through its launch, if it has one, to where its guest listens, and tells its firmware
-/// about its kernel.
+/// Brings `machine` through its launch, if it has one, to where its guest listens, and, to `tell`, tells its
+/// firmware about its kernel.
 fn listening(
     machine: &mut Machine,
     config: &Config,
@@ -69,6 +69,11 @@ fn listening(
             Reached::Ended(outcome) => return Err(outcome),
         }
     }
+    launched(machine, from, tell)
+}
+
+/// The same behind the launch.
+fn launched(machine: &mut Machine, from: &mut usize, tell: bool) -> Result<(), Outcome> {
     let mut listen =
         |machine: &mut Machine, expected: &str| match machine.wait_line(from, "answer: ", LIMIT) {
             Heard::Line(line) => match line.strip_prefix(expected) {
@@ -111,6 +116,15 @@ impl Guest {
         let mut machine = Machine::start(config).expect("starting the machine");
         let mut from = 0;
         if let Err(outcome) = listening(&mut machine, config, &mut from, false) {
+            panic!("{}\n{}", outcome.summary(), machine.console());
+        }
+        Self { machine, from }
+    }
+
+    /// The guest of a machine that was just launched.
+    pub fn launched(mut machine: Machine) -> Self {
+        let mut from = 0;
+        if let Err(outcome) = launched(&mut machine, &mut from, false) {
             panic!("{}\n{}", outcome.summary(), machine.console());
         }
         Self { machine, from }

@@ -11,6 +11,7 @@ mod msr;
 mod output;
 mod protected;
 mod tables;
+mod user;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,7 +74,7 @@ fn leave(exit: Exit) {
 
 /// All of them. A name says the kind: A control registers, B model-specific registers, C descriptor tables and
 /// debug registers, D how the call returns, E faults and calls that do not return, F output, H memory, S what
-/// is done by SetVariable, Q questions.
+/// is done by SetVariable, J ways out of user mode, K what is harmless there, Q questions.
 #[rustfmt::skip]
 pub static ALL: &[Behaviour] = &[
     Behaviour::new("A00-nothing", |_| evidence(0, 0, 0)),
@@ -171,6 +172,30 @@ pub static ALL: &[Behaviour] = &[
     Behaviour::new("H11-firmware-code", protected::firmware_code),
     Behaviour::new("H12-data", protected::data),
     Behaviour::new("H13-pte-text-alias", protected::entry_of_text_alias),
+
+    Behaviour::new("J01-syscall", user::syscall),
+    Behaviour::new("J02-int80", user::interrupt),
+    Behaviour::new("J03-sysenter", user::sysenter),
+    Behaviour::new("J04-vsyscall", user::vsyscall),
+    Behaviour::new("J05-kernel-jump", user::kernel_jump),
+    Behaviour::new("J06-kernel-return", user::kernel_return),
+    Behaviour::new("J07-kernel-read", user::kernel_read),
+    Behaviour::new("J08-port-cf8", user::configuration_space),
+    Behaviour::new("J09-port-cf9", user::reset),
+    Behaviour::new("J10-port-21", user::interrupt_controller),
+    Behaviour::new("J11-smi-flood", user::smi_flood),
+    Behaviour::new("J12-trap-storm", user::trap_storm),
+    Behaviour::new("J13-hlt", user::halt),
+    Behaviour::new("J14-outs-kernel", user::string_out),
+    Behaviour::new("J15-ins-kernel", user::string_in),
+    Behaviour::new("J16-rdmsr", user::read_msr),
+    Behaviour::new("J17-tpm", user::tpm),
+    Behaviour::new("J18-apic", user::apic),
+    Behaviour::new("J19-physical", user::physical),
+    Behaviour::new("J20-trap-flag", user::trap_flag),
+
+    Behaviour::new("K01-wrgsbase", user::gs_base),
+    Behaviour::new("K02-harmless", user::privileged_and_harmless),
 
     Behaviour::new("S01-cr0-wp", control::cr0_wp),
     Behaviour::new("S02-lstar", |_| msr::flip(msr::LSTAR, 1 << 6)),
