@@ -23,6 +23,11 @@ INITRD_MIB=64
 # the full one so many passes of its digests over the kernel's text and read-only data.
 GATE_FAST=3000
 GATE_FULL=1.15
+# In user mode: so many instructions more for a call; so many times as long for one, and for going through all
+# variables and reading them.
+GATE_ISOLATE=6000
+GATE_ISOLATE_CALL=2.0
+GATE_ISOLATE_LIST=1.3
 # Extends per second through the driver, against the C driver in the same run.
 EXTEND_RATIO=1.0
 MISSED=0
@@ -135,7 +140,7 @@ gate() {
 	BENCH=$CACHE/bench
 	rm -rf "$BENCH"
 	mkdir -p "$BENCH"
-	for mode in without none plain trust fast full; do
+	for mode in without none plain trust isolate fast full; do
 		reads=1000
 		KERNEL=kernel
 		APPEND="slaunch=on,wait slaunch_efi=$mode"
@@ -147,13 +152,15 @@ gate() {
 		plain) APPEND=no5lvl ;;
 		fast) APPEND="slaunch=on,wait slaunch_efi=verify,fast" ;;
 		full) APPEND="slaunch=on,wait slaunch_efi=verify,full" reads=30 ;;
+		trust | isolate) reads=1000,15 ;;
 		esac
 		loop "$mode-count" $reads --icount 0
 		loop "$mode-time" $reads
 	done
-	python3 - "$BENCH" $GATE_FAST $GATE_FULL <<-'END' || MISSED=1
+	python3 - "$BENCH" $GATE_FAST $GATE_FULL $GATE_ISOLATE $GATE_ISOLATE_CALL $GATE_ISOLATE_LIST <<-'END' || MISSED=1
 		import re, sys
 		bench, fast, full = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+		isolate, call, enumeration = int(sys.argv[4]), float(sys.argv[5]), float(sys.argv[6])
 		def read(name, unit):
 		    with open(f"{bench}/{name}/serial.log", errors="replace") as file:
 		        text = file.read()
@@ -168,8 +175,8 @@ gate() {
 		    good = value <= limit
 		    print(f"  {text:44} {value:10{form}}   at most {limit}  " + ("ok" if good else "MISSED"))
 		    return good
-		modes = ("without", "none", "plain", "trust", "fast", "full")
-		names = {"without": "no gate", "none": "no launch", "plain": "same levels", "trust": "trust", "fast": "verify,fast", "full": "verify,full"}
+		modes = ("without", "none", "plain", "trust", "isolate", "fast", "full")
+		names = {"without": "no gate", "none": "no launch", "plain": "same levels", "trust": "trust", "isolate", "fast": "verify,fast", "full": "verify,full"}
 		good = True
 		for kind, unit, what in (("count", "ticks", "instructions"), ("time", "ns", "ns")):
 		    runs = {mode: read(f"{mode}-{kind}", unit) for mode in modes}
@@ -184,6 +191,10 @@ gate() {
 		    print(f"  one pass     {one:11,} {what}")
 		    if kind == "count":
 		        good &= judge("verify,fast over the bare call", calls["fast"][0] - calls["trust"][0], fast, "d")
+		        good &= judge("isolate over the bare call", calls["isolate"][0] - calls["trust"][0], isolate, "d")
+		    lists = [runs[mode]["enumeration"][0] for mode in ("isolate", "trust")]
+		    good &= judge(f"isolate to the bare call ({what})", calls["isolate"][0] / calls["trust"][0], call, ".3f")
+		    good &= judge(f"isolate to trust, all variables ({what})", lists[0] / lists[1], enumeration, ".3f")
 		    good &= judge(f"verify,full over the bare call, passes ({what})",
 		                  (calls["full"][0] - calls["trust"][0]) / one, full, ".3f")
 		sys.exit(not good)

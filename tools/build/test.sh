@@ -63,8 +63,11 @@ cargo_test() {
 
 # Everything in the workspace but what needs a kernel: launch-check's integration
 # tests "launch", "guest" and "gate". With overflow checks and debug assertions, which
-# the code of the kernel does not have on its own.
+# the code of the kernel does not have on its own. One takes a part of the kernel's source.
 host() {
+	local KERNEL_SOURCE
+	KERNEL_SOURCE=$(readlink -f "$OUT/kernel/source")
+	export KERNEL_SOURCE
 	cargo_test checked --workspace --exclude launch-check &&
 		cargo_test checked -p launch-check --lib --bins
 }
