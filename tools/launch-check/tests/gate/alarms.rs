@@ -55,13 +55,11 @@ fn ten_thousand() {
 }
 
 #[test]
-#[ignore = "the machine hung or was reset in some runs, in mode trust too; to be run again, see README"]
 fn fast() {
     quiet("verify,fast", FAST);
 }
 
 #[test]
-#[ignore = "as above"]
 fn full() {
     quiet("verify,full", FULL);
 }
