@@ -48,9 +48,41 @@ pub struct Swtpm {
 
 impl Drop for Swtpm {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
+}
+
+/// A shell that has a TPM for as long as somebody has the other end of its standard input: the TPM that
+/// all tests share is in a static variable, which nobody drops at the end. It ends with the TPM, too.
+const KEEPER: &str = r#"
+"$@" < /dev/null & tpm=$!
+exec 3<&0
+{ read -r _ <&3; kill $tpm; } 2> /dev/null & reader=$!
+wait $tpm
+kill $reader 2> /dev/null
+rm -rf -- "$0"
+"#;
+
+/// Starts a TPM that has its state in `dir`.
+fn spawn(dir: &TempDir, more: &[&str]) -> Child {
+    let state = dir.path().display();
+    Command::new("sh")
+        .args([
+            "-c",
+            KEEPER,
+            &state.to_string(),
+            "swtpm",
+            "socket",
+            "--tpm2",
+        ])
+        .args(["--tpmstate", &format!("dir={state}")])
+        .args(more)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh")
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -118,13 +150,9 @@ impl Swtpm {
             drop((free, next));
             let server = format!("type=tcp,port={port}");
             let ctrl = format!("type=tcp,port={}", port + 1);
-            let mut child = Command::new("swtpm")
-                .args(["socket", "--tpm2", "--tpmstate", &format!("dir={state}")])
-                .args(["--server", &server, "--ctrl", &ctrl])
-                .args(["--flags", "not-need-init,startup-clear"])
-                .stderr(Stdio::null())
-                .spawn()
-                .expect("swtpm");
+            let ports = ["--server", &server, "--ctrl", &ctrl];
+            let flags = ["--flags", "not-need-init,startup-clear"];
+            let mut child = spawn(&dir, &[&ports[..], &flags[..]].concat());
             std::thread::sleep(Duration::from_millis(200));
             if child.try_wait().unwrap().is_none() {
                 return Self { child, port, dir };
@@ -210,16 +238,8 @@ impl Swtpm {
 pub fn listening() -> (Swtpm, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("socket");
-    let child = Command::new("swtpm")
-        .args(["socket", "--tpm2", "--flags", "startup-clear"])
-        .args(["--tpmstate", &format!("dir={}", dir.path().display())])
-        .args([
-            "--server",
-            &format!("type=unixio,path={}", socket.display()),
-        ])
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("swtpm");
+    let server = format!("type=unixio,path={}", socket.display());
+    let child = spawn(&dir, &["--flags", "startup-clear", "--server", &server]);
     let tpm = Swtpm {
         child,
         port: 0,
