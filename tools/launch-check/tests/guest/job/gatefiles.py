@@ -111,7 +111,8 @@ def as_child(*command):
 
 
 def permissions():
-    wanted = {"calls": 0o444, "check": 0o600, "last": 0o400, "mode": 0o600, "regions": 0o400, "violations": 0o444}
+    wanted = {"calls": 0o444, "check": 0o600, "last": 0o400, "mapped": 0o400, "mode": 0o600, "regions": 0o400,
+              "traps": 0o444, "violations": 0o444}
     found = {name: os.stat(f"{GATE}/{name}").st_mode & 0o7777 for name in os.listdir(GATE)}
     assert found == wanted, found
     assert os.stat(GATE + "/mode").st_uid == 0
@@ -186,7 +187,7 @@ def check():
 
 
 def other_files():
-    for name in "calls", "last", "regions", "violations":
+    for name in "calls", "last", "mapped", "regions", "traps", "violations":
         fd = os.open(f"{GATE}/{name}", os.O_WRONLY)
         try:
             os.write(fd, b"0\n")
@@ -199,7 +200,8 @@ def other_files():
 
 def garbage():
     for text in (b"\n", b"\0", b"trust\0", b"Trust\n", b"trust \n", b"trust,\n", b"trust\n\n", b"trust,panic,disable",
-                 b"disable\n", b"isolate\n", b"trust,trust", b"verify -> trust\n", b"off" + 4096 * b"\n"):
+                 b"disable\n", b"isolated\n", b"verify,smm=deny", b"trust,svam=none", b"isolate,full",
+                 b"trust,trust", b"verify -> trust\n", b"off" + 4096 * b"\n"):
         refused(text, errno.EINVAL)
 
 
@@ -241,6 +243,7 @@ def to_trust():
 def never_back():
     refused(b"verify\n", errno.EPERM)
     refused(b"verify,disable,fast\n", errno.EPERM)
+    refused(b"isolate\n", errno.EPERM)
 
 
 def concurrent():
