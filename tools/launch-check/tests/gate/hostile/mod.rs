@@ -58,7 +58,8 @@ impl Settings {
 
 /// The machine that the cases with these settings start from.
 pub fn snapshot(settings: Settings) -> &'static Snapshot {
-    static SNAPSHOTS: [OnceLock<Snapshot>; 6] = [const { OnceLock::new() }; 6];
+    static SNAPSHOTS: [OnceLock<Snapshot>; Settings::Plain as usize + 1] =
+        [const { OnceLock::new() }; Settings::Plain as usize + 1];
     SNAPSHOTS[settings as usize].get_or_init(|| {
         let _slot = Slot::take();
         frozen(&settings.config())
