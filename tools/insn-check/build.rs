@@ -10,9 +10,16 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// Where the kernel has what it takes from the decoder.
+const HEADER: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../arch/x86/slaunch/efi/isolate"
+);
+
 fn main() {
     println!("cargo:rerun-if-env-changed=KERNEL_SOURCE");
     println!("cargo:rerun-if-changed=src/decoder.c");
+    println!("cargo:rerun-if-changed={HEADER}/insn.h");
     let Some(source) = env::var_os("KERNEL_SOURCE") else {
         return;
     };
@@ -36,6 +43,8 @@ fn main() {
     assert!(status.success(), "no tables for the decoder");
     cc::Build::new()
         .file("src/decoder.c")
+        .flag("-iquote")
+        .flag(HEADER)
         .include(&lib)
         .include(source.join("tools/arch/x86/include"))
         .include(source.join("tools/include"))

@@ -19,21 +19,7 @@ pub fn decode(bytes: &[u8]) -> Option<Insn> {
 #[cfg(decoder)]
 mod kernel {
     use super::Insn;
-
-    /// `struct decoded` in `decoder.c`.
-    #[derive(Default)]
-    #[repr(C)]
-    struct Decoded {
-        prefixes: [u8; 4],
-        rex: u8,
-        extended: u8,
-        opcode: [u8; 3],
-        opcode_bytes: u8,
-        has_modrm: u8,
-        modrm: u8,
-        length: u8,
-        immediate: u32,
-    }
+    use slaunch_core::isolate::insn::Decoded;
 
     extern "C" {
         fn insn_check_decode(bytes: *const u8, size: i32, to: *mut Decoded) -> i32;
@@ -46,15 +32,6 @@ mod kernel {
         // CAST: At most 15.
         // SAFETY: There are so many bytes, and room for the result.
         let error = unsafe { insn_check_decode(bytes.as_ptr(), bytes.len() as i32, &mut decoded) };
-        (error == 0).then_some(Insn {
-            prefixes: decoded.prefixes,
-            rex: decoded.rex,
-            extended: decoded.extended != 0,
-            opcode: decoded.opcode,
-            opcode_bytes: decoded.opcode_bytes,
-            modrm: (decoded.has_modrm != 0).then_some(decoded.modrm),
-            immediate: decoded.immediate,
-            length: decoded.length,
-        })
+        (error == 0).then(|| decoded.into())
     }
 }

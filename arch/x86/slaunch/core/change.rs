@@ -54,19 +54,19 @@ impl Gate {
             // No firmware is called natively in a kernel that once had it in user mode: neither was
             // it made ready for that, nor would what was said about it hold.
             (Mode::Isolate, Mode::Isolate) if self.svam == wanted.svam => {
-                self.relaxed(wanted, self.smm as u8 <= wanted.smm as u8)
+                self.relaxed(wanted, self.smm <= wanted.smm)
             }
             (Mode::Isolate, _) => Change::Back,
             _ => self.relaxed(
                 wanted,
-                self.mode <= wanted.mode && self.depth as u8 <= wanted.depth as u8,
+                self.mode <= wanted.mode && self.depth <= wanted.depth,
             ),
         }
     }
 
     /// The way to `wanted`, where all but the policy is no safer if `relaxed`.
     fn relaxed(self, wanted: Self, relaxed: bool) -> Change {
-        match relaxed && self.policy as u8 <= wanted.policy as u8 {
+        match relaxed && self.policy <= wanted.policy {
             true => Change::Relax(wanted),
             false => Change::Back,
         }

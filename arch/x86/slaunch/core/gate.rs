@@ -38,7 +38,7 @@ pub enum Mode {
 }
 
 /// What follows a violation once it is on record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Policy {
     /// The kernel panics.
@@ -48,7 +48,7 @@ pub enum Policy {
 }
 
 /// How much is compared after each call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Depth {
     /// Everything.
@@ -58,7 +58,7 @@ pub enum Depth {
 }
 
 /// Whether firmware that runs in user mode may have the processor enter system management mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Smm {
     /// It may not: there are no services that need it.

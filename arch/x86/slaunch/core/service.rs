@@ -51,6 +51,15 @@ pub enum Service {
     Check,
 }
 
+/// How long a call may take, in ms, of a service that [writes](Service::writes): less than what the
+/// caller waits; and of any other.
+pub const fn time_limit(writes: bool) -> u32 {
+    match writes {
+        true => 100_000,
+        false => 10_000,
+    }
+}
+
 impl Service {
     /// Number of services that can be called.
     pub const COUNT: usize = Self::Other as usize + 1;
@@ -73,6 +82,14 @@ impl Service {
         Self::PrmHandler,
         Self::Other,
     ];
+
+    /// Whether it may write to flash, which is slow.
+    pub const fn writes(self) -> bool {
+        matches!(
+            self,
+            Self::SetVariable | Self::UpdateCapsule | Self::SetVirtualAddressMap
+        )
+    }
 
     /// The name in the UEFI specification, section 8.
     pub const fn name(self) -> &'static str {

@@ -14,9 +14,8 @@
 //! 5. the handoff to late/, and on to startup_64 with copies of boot parameters and command line.
 //!
 //! Each step gets what the one before has returned, so none can be left out. Whatever goes wrong
-//! ends in
-//! [`failure::stop`]: recorded, the PCRs capped, the machine reset. There is no way back and no way
-//! round.
+//! ends in [`failure::stop`]: recorded, the PCRs capped, the machine reset. There is no way back
+//! and no way round.
 //!
 //! No services of the kernel are available, nothing is relocated, one processor runs, interrupts
 //! are off. DMA is not this code's business: what a device may reach is up to the loader block.

@@ -76,8 +76,20 @@ extern "C" fn slaunch_efi_off() -> bool {
     setting::is_set() && settings().mode == Mode::Off
 }
 
-/// The mode that the call under way was prepared in, plus one; 0 if none was.
+/// The mode that the call under way was prepared in, and whether it may sleep, as [`mark`] has them;
+/// 0 if none was.
 static PREPARED: Atomic<u32> = Atomic::new(0);
+
+fn mark(mode: Mode, sleeps: bool) -> u32 {
+    1 | (mode as u32) << 2 | u32::from(sleeps) << 1
+}
+
+/// What [`mark`] was made of.
+fn marked(value: u32) -> Option<(Mode, bool)> {
+    let sleeps = value & 2 != 0;
+    let mode = |mode: &Mode| mark(*mode, sleeps) == value;
+    Some((Mode::ALL.into_iter().find(mode)?, sleeps))
+}
 
 /// Before a call, in its thread: address space and FPU are as ever. True if they stay so.
 #[no_mangle]
@@ -85,7 +97,7 @@ extern "C" fn __slaunch_efi_enter() -> bool {
     let sleeps = memmap::may_sleep();
     let mode = settings().mode;
     backend::of(mode).prepare(sleeps);
-    PREPARED.store(prepared(mode, sleeps), Relaxed);
+    PREPARED.store(mark(mode, sleeps), Relaxed);
     mode == Mode::Isolate
 }
 
@@ -93,10 +105,7 @@ extern "C" fn __slaunch_efi_enter() -> bool {
 /// follows then.
 #[no_mangle]
 extern "C" fn __slaunch_efi_apart() -> bool {
-    let mark = PREPARED.load(Relaxed);
-    let apart = [false, true]
-        .into_iter()
-        .any(|sleeps| mark == prepared(Mode::Isolate, sleeps));
+    let apart = matches!(marked(PREPARED.load(Relaxed)), Some((Mode::Isolate, _)));
     if apart {
         __slaunch_efi_leave();
     }
@@ -106,19 +115,10 @@ extern "C" fn __slaunch_efi_apart() -> bool {
 /// After a call, in its thread: address space and FPU are as ever again.
 #[no_mangle]
 extern "C" fn __slaunch_efi_leave() {
-    let mark = PREPARED.xchg(0, Relaxed);
-    for mode in Mode::ALL {
-        for sleeps in [false, true] {
-            if mark == prepared(mode, sleeps) {
-                backend::of(mode).finish(sleeps);
-            }
-        }
+    if let Some((mode, sleeps)) = marked(PREPARED.xchg(0, Relaxed)) {
+        backend::of(mode).finish(sleeps);
     }
     violation::settle();
-}
-
-fn prepared(mode: Mode, sleeps: bool) -> u32 {
-    1 | (mode as u32) << 2 | u32::from(sleeps) << 1
 }
 
 /// Kernel text was patched, at run time.

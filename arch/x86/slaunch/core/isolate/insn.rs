@@ -26,6 +26,36 @@ pub struct Insn {
     pub length: u8,
 }
 
+/// The same as C code hands it over: `struct slaunch_efi_insn` in `efi/isolate/insn.h`.
+#[derive(Default)]
+#[repr(C)]
+pub struct Decoded {
+    prefixes: [u8; 4],
+    rex: u8,
+    extended: u8,
+    opcode: [u8; 3],
+    opcode_bytes: u8,
+    has_modrm: u8,
+    modrm: u8,
+    immediate: u32,
+    length: u8,
+}
+
+impl From<Decoded> for Insn {
+    fn from(decoded: Decoded) -> Self {
+        Self {
+            prefixes: decoded.prefixes,
+            rex: decoded.rex,
+            extended: decoded.extended != 0,
+            opcode: decoded.opcode,
+            opcode_bytes: decoded.opcode_bytes,
+            modrm: (decoded.has_modrm != 0).then_some(decoded.modrm),
+            immediate: decoded.immediate,
+            length: decoded.length,
+        }
+    }
+}
+
 impl Insn {
     fn has_prefix(&self, prefix: u8) -> bool {
         self.prefixes.contains(&prefix)

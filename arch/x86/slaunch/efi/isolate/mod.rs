@@ -39,7 +39,10 @@ use super::{
         }, //
     },
     memmap,
-    service::Service,
+    service::{
+        time_limit,
+        Service, //
+    },
     violation::{
         self,
         Deviation,
@@ -76,12 +79,6 @@ use self::{
     space::Space,
     task::Ended, //
 };
-
-/// How long a call may take that writes to flash, in ms: less than what its caller waits.
-const SLOW: u32 = 100_000;
-
-/// How long any other may take, in ms.
-const QUICK: u32 = 10_000;
 
 /// What there is of the task.
 enum State {
@@ -258,7 +255,7 @@ fn make(space: &mut Space, call: &Call, service: Service) -> Result<u64, GivenUp
         _ => None,
     };
     let entry = space.enter(call.function, &prepared.args);
-    let end = task::run(service, entry, limit(service));
+    let end = task::run(service, entry, time_limit(service.writes()));
     let unmapped = blocks.map_or(Ok(()), |blocks| blocks.unmap(space));
     let given_up = |abort, at| GivenUp { abort, at };
     let status = match end {
@@ -275,14 +272,6 @@ fn make(space: &mut Space, call: &Call, service: Service) -> Result<u64, GivenUp
             task::kill();
             Err(given_up(abort, 0))
         }
-    }
-}
-
-/// How long a call may take, in ms.
-fn limit(service: Service) -> u32 {
-    match service {
-        Service::SetVariable | Service::UpdateCapsule | Service::SetVirtualAddressMap => SLOW,
-        _ => QUICK,
     }
 }
 

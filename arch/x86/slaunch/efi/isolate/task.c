@@ -33,6 +33,7 @@
 #include <asm/processor.h>
 #include <asm/ptrace.h>
 
+#include "insn.h"
 #include "task.h"
 
 /* The task. What is left of it stays, once it has ended. */
@@ -335,22 +336,12 @@ bool slaunch_efi_decode(struct pt_regs *regs, struct slaunch_efi_insn *to)
 {
 	unsigned char bytes[MAX_INSN_SIZE];
 	struct insn insn;
-	int count, i;
+	int count;
 
 	count = insn_fetch_from_user(regs, bytes);
 	if (count <= 0 || !insn_decode_from_regs(&insn, regs, bytes, count))
 		return false;
-	for (i = 0; i < 4; i++)
-		to->prefixes[i] = i < insn.prefixes.nbytes ? insn.prefixes.bytes[i] : 0;
-	to->rex = insn.rex_prefix.nbytes ? insn.rex_prefix.bytes[0] : 0;
-	to->extended = insn.vex_prefix.nbytes || insn.rex_prefix.nbytes > 1;
-	for (i = 0; i < 3; i++)
-		to->opcode[i] = i < insn.opcode.nbytes ? insn.opcode.bytes[i] : 0;
-	to->opcode_bytes = insn.opcode.nbytes;
-	to->has_modrm = !!insn.modrm.nbytes;
-	to->modrm = insn.modrm.bytes[0];
-	to->immediate = insn.immediate.nbytes ? insn.immediate.value : 0;
-	to->length = insn.length;
+	slaunch_efi_take_insn(to, &insn);
 	return true;
 }
 

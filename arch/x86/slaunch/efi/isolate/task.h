@@ -6,6 +6,7 @@
 
 struct mm_struct;
 struct pt_regs;
+struct slaunch_efi_insn;
 
 /* What slaunch_efi_map() may do with a range; in isolate/memory.rs too. */
 #define SLAUNCH_MAP_WRITE	BIT(0)
@@ -22,19 +23,6 @@ struct slaunch_efi_end {
 	u32 reserved;
 	u64 address;
 	u64 ip;
-};
-
-/* An instruction, as isolate/trap.rs wants it. */
-struct slaunch_efi_insn {
-	u8 prefixes[4];
-	u8 rex;
-	u8 extended;
-	u8 opcode[3];
-	u8 opcode_bytes;
-	u8 has_modrm;
-	u8 modrm;
-	u32 immediate;
-	u8 length;
 };
 
 /* EAX, EBX, ECX, EDX, ESI, EDI as SMM sees them. */

@@ -14,6 +14,7 @@ use super::{
                 Platform, //
             },
             insn::{
+                Decoded,
                 Insn,
                 Regs, //
             }, //
@@ -79,21 +80,6 @@ extern "C" {
     fn slaunch_efi_answer();
     fn slaunch_efi_go(regs: *mut bindings::pt_regs, ip: u64, sp: u64, args: *const u64);
     fn slaunch_efi_decode(regs: *mut bindings::pt_regs, to: *mut Decoded) -> bool;
-}
-
-/// An instruction: `struct slaunch_efi_insn`.
-#[derive(Default)]
-#[repr(C)]
-struct Decoded {
-    prefixes: [u8; 4],
-    rex: u8,
-    extended: u8,
-    opcode: [u8; 3],
-    opcode_bytes: u8,
-    has_modrm: u8,
-    modrm: u8,
-    immediate: u32,
-    length: u8,
 }
 
 /// Says what the machine is like, before there is a task.
@@ -190,18 +176,8 @@ fn act(emulator: &mut Emulator, saved: &mut bindings::pt_regs) -> Action {
     if !unsafe { slaunch_efi_decode(saved, &mut decoded) } {
         return Action::Abort(Abort::Unreadable);
     }
-    let insn = Insn {
-        prefixes: decoded.prefixes,
-        rex: decoded.rex,
-        extended: decoded.extended != 0,
-        opcode: decoded.opcode,
-        opcode_bytes: decoded.opcode_bytes,
-        modrm: (decoded.has_modrm != 0).then_some(decoded.modrm),
-        immediate: decoded.immediate,
-        length: decoded.length,
-    };
     let mut regs = load(saved);
-    let action = emulator.trap(&insn, &mut regs, &mut Ports);
+    let action = emulator.trap(&Insn::from(decoded), &mut regs, &mut Ports);
     if action == Action::Resume {
         store(&regs, saved);
     }

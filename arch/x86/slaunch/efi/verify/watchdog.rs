@@ -9,7 +9,10 @@
 //! the one that is late. With a single processor there is nobody to look.
 
 use super::{
-    super::service::Service,
+    super::service::{
+        time_limit,
+        Service, //
+    },
     recover, //
 };
 use core::{
@@ -24,12 +27,6 @@ use kernel::{
         Relaxed, //
     }, //
 };
-
-/// How long a call may take that writes to flash, in ms: less than what the caller waits.
-const SLOW: u32 = 100_000;
-
-/// How long any other may take, in ms.
-const QUICK: u32 = 10_000;
 
 /// How often the timer looks, in ms. A call may take so much longer.
 const LOOK_MS: u32 = 1000;
@@ -145,18 +142,15 @@ pub(crate) struct Watch {
 
 /// How long a call may take in ms, by its word in [`CALL`].
 fn limit(call: u64) -> u32 {
-    match call & WRITES {
-        0 => QUICK,
-        _ => SLOW,
-    }
+    time_limit(call & WRITES != 0)
 }
 
 impl Watch {
     /// Begins a call of `service` on this processor, `cpu`.
     pub(crate) fn new(service: Service, cpu: u32) -> Self {
-        let writes = match service {
-            Service::SetVariable | Service::UpdateCapsule | Service::SetVirtualAddressMap => WRITES,
-            _ => 0,
+        let writes = match service.writes() {
+            true => WRITES,
+            false => 0,
         };
         let number = (CALL.load(Relaxed) & !(NUMBER - 1)).wrapping_add(NUMBER);
         CALL.store(number | writes | u64::from(cpu.saturating_add(1)), Relaxed);
