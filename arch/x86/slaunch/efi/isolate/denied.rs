@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Physical memory that firmware in user mode does not get, whatever its memory map says: interrupt
-//! controllers, timers, IOMMUs, TPM and TXT, PCI configuration space, and the kernel's RAM.
+//! controllers, timers, IOMMUs, TPM and TXT, PCI configuration space, registers of PCI devices, and
+//! the kernel's RAM.
 //!
 //! What is not at a fixed place is where ACPI's tables say. They are the firmware's too, but the
-//! kernel goes by them: where they are wrong there is nothing that the kernel uses.
+//! kernel goes by them: where they are wrong there is nothing that the kernel uses. BARs are where
+//! the kernel has them when firmware is first called, which is after it has looked for devices.
 
 use crate::slaunch::{
     bytes::{
@@ -36,7 +38,7 @@ const FIXED: [(u64, u64); 5] = [
 const TABLES: u32 = 16;
 
 /// Longest table that is looked at, in bytes.
-const LONGEST: u32 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 
 /// All of it but memory.
 pub(super) fn regions() -> Result<KVec<Region>> {
@@ -50,7 +52,31 @@ pub(super) fn regions() -> Result<KVec<Region>> {
     each(c"MCFG", |table| configuration(table, &mut regions))?;
     each(c"DMAR", |table| intel_iommu(table, &mut regions))?;
     each(c"IVRS", |table| amd_iommu(table, &mut regions))?;
+    devices(&mut regions)?;
     Ok(regions.0)
+}
+
+/// Registers of a device: `struct slaunch_efi_bar`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Bar {
+    start: u64,
+    size: u64,
+}
+
+extern "C" {
+    fn slaunch_efi_bars(to: *mut Bar, room: usize) -> usize;
+}
+
+/// Registers of PCI devices.
+fn devices(regions: &mut Regions) -> Result {
+    const MOST: usize = 1024;
+    let mut bars = KVVec::from_elem(Bar::default(), MOST, GFP_KERNEL)?;
+    // SAFETY: There is room for so many.
+    let count = unsafe { slaunch_efi_bars(bars.as_mut_ptr(), MOST) };
+    let bars = bars.get(..count).ok_or(E2BIG)?;
+    bars.iter()
+        .try_for_each(|bar| regions.add(bar.start, bar.size))
 }
 
 /// Regions in the making.
@@ -93,14 +119,16 @@ fn each(signature: &CStr, mut look: impl FnMut(&[u8]) -> Result) -> Result {
         }
         // SAFETY: A table that is mapped has a header.
         let length = unsafe { (&raw const (*table).length).read_unaligned() };
-        if length > LONGEST {
-            return Err(EINVAL);
-        }
-        // SAFETY: The whole table is mapped.
-        look(unsafe { core::slice::from_raw_parts(table.cast(), length as usize) })?; // CAST: `usize` is larger.
-                                                                                      // SAFETY: Got
-                                                                                      // above.
+        let result = match usize::try_from(length) {
+            Ok(length) if length <= LONGEST => {
+                // SAFETY: The whole table is mapped.
+                look(unsafe { core::slice::from_raw_parts(table.cast(), length) })
+            }
+            _ => Err(EINVAL),
+        };
+        // SAFETY: Got above.
         unsafe { bindings::acpi_put_table(table) };
+        result?;
     }
     Ok(())
 }

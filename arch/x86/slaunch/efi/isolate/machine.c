@@ -4,6 +4,7 @@
  */
 #include <linux/io.h>
 #include <linux/mc146818rtc.h>
+#include <linux/pci.h>
 #include <linux/uaccess.h>
 
 #include <asm/msr.h>
@@ -93,4 +94,36 @@ bool slaunch_efi_put(u64 to, const void *from, u32 size)
 void slaunch_efi_write_back(void)
 {
 	wbinvd();
+}
+
+/* Of PCI: serial bus controller, other. Those for flash memory are that. */
+#define CLASS_FLASH	0x0c80
+
+/*
+ * Fill @to with the ranges of registers that PCI devices have, up to @room of
+ * them. Not with those of controllers for flash memory, which do no DMA and may
+ * be where variables are kept. Return how many there are.
+ */
+size_t slaunch_efi_bars(struct slaunch_efi_bar *to, size_t room)
+{
+	struct pci_dev *dev = NULL;
+	size_t count = 0;
+	int i;
+
+	for_each_pci_dev(dev) {
+		if (dev->class >> 8 == CLASS_FLASH)
+			continue;
+		for (i = 0; i < PCI_BRIDGE_RESOURCES; i++) {
+			const struct resource *res = &dev->resource[i];
+
+			if (!(res->flags & IORESOURCE_MEM) || !res->parent)
+				continue;
+			if (count < room) {
+				to[count].start = res->start;
+				to[count].size = resource_size(res);
+			}
+			count++;
+		}
+	}
+	return count;
 }

@@ -30,6 +30,11 @@ struct slaunch_efi_smi {
 	u64 ax, bx, cx, dx, si, di;
 };
 
+/* Registers of a device; in isolate/denied.rs too. */
+struct slaunch_efi_bar {
+	u64 start, size;
+};
+
 /* Memory. */
 struct mm_struct *slaunch_efi_mm(void);
 void slaunch_efi_mm_put(struct mm_struct *mm);
@@ -63,6 +68,7 @@ bool slaunch_efi_msr(u32 number, u64 *value);
 bool slaunch_efi_get(u64 from, void *to, u32 size);
 bool slaunch_efi_put(u64 to, const void *from, u32 size);
 void slaunch_efi_write_back(void);
+size_t slaunch_efi_bars(struct slaunch_efi_bar *to, size_t room);
 
 int slaunch_efi_watch_restart(void);
 
