@@ -120,7 +120,7 @@ mod tests {
             &["x", "EFI gate: off,panic,full"],
             "slaunch_efi=of quiet"
         ));
-        let isolate = "EFI gate: isolate,disable,smm=deny,svam=none";
+        let isolate = "EFI gate: isolate,disable,smm=deny,svam=auto";
         assert!(good(&["x", isolate], "slaunch_efi=isolate,smm=deny"));
         assert!(!good(&["x", isolate], "slaunch_efi=isolate"));
         assert!(!good(&["x", VERIFY], "slaunch_efi=off"));

@@ -16,6 +16,7 @@ mod tests {
 
     use super::deviation::{Deviation, Violation, What, MOST};
     use super::gate::{Depth, Gate, Mode, Policy};
+    use super::isolate::prm::Guid;
     use super::service::Service;
     use super::text::{Text, SIZE};
 
@@ -143,6 +144,15 @@ mod tests {
         text.set_violation(&violation);
         text.set_change(Gate::new(Mode::Verify), Gate::new(Mode::Off));
         assert_eq!(text.as_str(), "EFI gate: verify -> off");
+    }
+
+    #[test]
+    fn prm_handlers() {
+        let mut text = Text::new();
+        text.set_prm_handler(Guid(*b"gate test handle"));
+        let handler = "65746167-7420-7365-7420-68616e646c65";
+        let wanted = std::format!("EFI gate: PRM handler {handler} allowed");
+        assert_eq!(text.as_str(), wanted);
     }
 
     #[test]

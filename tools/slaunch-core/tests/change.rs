@@ -163,5 +163,5 @@ fn said() {
     let trust = gate(Mode::Trust, Policy::Disable, Depth::Fast);
     assert_eq!(said(trust), "trust,disable,fast");
     let isolate = Gate::new(Mode::Isolate);
-    assert_eq!(said(isolate), "isolate,disable,smm=allow,svam=none");
+    assert_eq!(said(isolate), "isolate,disable,smm=allow,svam=auto");
 }

@@ -32,7 +32,7 @@ fn settings_survive_number_option_and_text() {
     assert_eq!(text(OFF), "EFI gate: off,panic,full");
     assert_eq!(
         text(Gate::new(Mode::Isolate)),
-        "EFI gate: isolate,disable,smm=allow,svam=none"
+        "EFI gate: isolate,disable,smm=allow,svam=auto"
     );
 }
 
@@ -43,7 +43,8 @@ fn numbers_of_other_modes_stay() {
     let trust = Gate::parse(b"trust,disable,fast");
     assert_eq!(trust.to_bits(), 0x8003_0101);
     assert_eq!(Gate::from_bits(0x8002_0002), None);
-    assert_eq!(Gate::from_bits(0x8001_0104), None);
+    assert_eq!(Gate::from_bits(0x8001_0106), None);
+    assert_eq!(Gate::from_bits(0x8001_0200), None);
     assert_eq!(Gate::from_bits(0x8004_0000), None);
 }
 
@@ -51,9 +52,10 @@ fn numbers_of_other_modes_stay() {
 fn words_of_isolate() {
     let parse = |value: &str| text(Gate::parse(value.as_bytes()));
     for (value, words) in [
-        ("isolate", "isolate,disable,smm=allow,svam=none"),
-        ("isolate,panic", "isolate,panic,smm=allow,svam=none"),
-        ("isolate,smm=deny", "isolate,disable,smm=deny,svam=none"),
+        ("isolate", "isolate,disable,smm=allow,svam=auto"),
+        ("isolate,svam=none", "isolate,disable,smm=allow,svam=none"),
+        ("isolate,panic", "isolate,panic,smm=allow,svam=auto"),
+        ("isolate,smm=deny", "isolate,disable,smm=deny,svam=auto"),
         (
             "isolate,svam=identity,disable,smm=allow",
             "isolate,disable,smm=allow,svam=identity",
@@ -70,6 +72,7 @@ fn words_of_isolate() {
         "isolate,smm=allow,smm=allow",
         "isolate,smm=allow,smm=deny",
         "isolate,svam=none,svam=identity",
+        "isolate,svam=auto,svam=auto",
         "isolate,svam=virtual",
         "isolate,svam=none ",
         "verify,smm=allow",
@@ -178,6 +181,7 @@ fn value() -> impl Strategy<Value = String> {
         Just("fast".to_owned()),
         Just("smm=deny".to_owned()),
         Just("smm=allow".to_owned()),
+        Just("svam=auto".to_owned()),
         Just("svam=none".to_owned()),
         Just("svam=identity".to_owned()),
         Just(String::new()),

@@ -9,9 +9,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use slaunch_core::isolate::abort::Abort;
 use slaunch_core::isolate::marshal::{Caller, MarshalError, Prepared};
+use slaunch_core::isolate::prm::Guid;
 use slaunch_core::service::Service;
 
 const BASE: u64 = 0x7000_0000;
+const FIRMWARE: u64 = 0xffff_fffe_0000_0000;
+const PHYSICAL: u64 = 0x1f00_0000;
 const AREA: usize = 0x2000;
 const ERROR: u64 = 1 << 63;
 const TOO_SMALL: u64 = ERROR | 5;
@@ -52,6 +55,16 @@ impl Caller for Kernel {
         let piece = self.pieces.get_mut(&start).unwrap();
         piece[offset..offset + from.len()].copy_from_slice(from);
         self.written.borrow_mut().push((address, from.len()));
+    }
+
+    /// Firmware has a page, at another address.
+    fn physical(&self, address: u64) -> Option<u64> {
+        let offset = address.checked_sub(FIRMWARE)?;
+        (offset < 0x1000).then_some(PHYSICAL + offset)
+    }
+
+    fn extent(&self, address: u64) -> usize {
+        self.pieces[&address].len()
     }
 }
 
@@ -241,10 +254,90 @@ fn more_than_fits() {
         let large = prepare(Service::SetVariable, args, &kernel).map(|_| ());
         assert_eq!(large, Err(MarshalError::TooLarge), "{size:#x}");
     }
-    for service in [Service::PrmHandler, Service::Other] {
-        let refused = prepare(service, [0; 6], &Kernel::default()).map(|_| ());
-        assert_eq!(refused, Err(MarshalError::Unsupported));
+    let refused = prepare(Service::Other, [0; 6], &Kernel::default()).map(|_| ());
+    assert_eq!(refused, Err(MarshalError::Unsupported));
+}
+
+const CONTEXT: u64 = 0x8000;
+const RANGES: u64 = 0x9000;
+const HANDLER: [u8; 16] = [
+    0x33, 0x22, 0x11, 0, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff,
+];
+
+fn context(data: u64, ranges: u64) -> Vec<u8> {
+    let mut bytes = b"PRMC\0\0\0\0".to_vec();
+    bytes.extend(HANDLER);
+    bytes.extend(data.to_le_bytes());
+    bytes.extend(ranges.to_le_bytes());
+    bytes
+}
+
+/// A list that says it has `count` ranges, and has two.
+fn ranges(count: u64) -> Vec<u8> {
+    let mut bytes = count.to_le_bytes().to_vec();
+    for base in [0xfd00_0000u64, 0xfd10_0000] {
+        bytes.extend(base.to_le_bytes());
+        bytes.extend([0xee; 8]);
+        bytes.extend(0x1000u32.to_le_bytes());
     }
+    bytes
+}
+
+/// What a PRM handler is called with is copied as deep as it is, with physical addresses throughout.
+#[test]
+fn prm_handlers() {
+    let parameters = FIRMWARE + 0x10;
+    let call = |parameters, context: &[u8], list: &[u8]| {
+        let kernel = Kernel::with(&[(CONTEXT, context), (RANGES, list)]);
+        prepare(
+            Service::PrmHandler,
+            [parameters, CONTEXT, 0, 0, 0, 0],
+            &kernel,
+        )
+    };
+    let (prepared, area) =
+        call(parameters, &context(FIRMWARE + 0xfff, RANGES), &ranges(2)).unwrap();
+    assert_eq!(prepared.args[0], PHYSICAL + 0x10);
+    let word = |at: usize| u64::from_le_bytes(area[at..][..8].try_into().unwrap());
+    let copied = at(prepared.args[1]);
+    assert_eq!(area[copied..][..24], context(0, 0)[..24]);
+    assert_eq!(word(copied + 24), PHYSICAL + 0xfff);
+    let list = at(word(copied + 32));
+    assert_eq!(word(list), 2);
+    for (index, base) in [0xfd00_0000, 0xfd10_0000].into_iter().enumerate() {
+        let range = list + 8 + index * 20;
+        assert_eq!((word(range), word(range + 8)), (base, base));
+        assert_eq!(area[range + 16..][..4], 0x1000u32.to_le_bytes());
+    }
+    // All of it may be missing.
+    let (prepared, area) = call(0, &context(0, 0), &[]).unwrap();
+    assert_eq!(prepared.args[0], 0);
+    assert_eq!(area[at(prepared.args[1])..][..40], context(0, 0));
+    assert!(call(0, &context(0, RANGES), &ranges(0)).is_ok());
+
+    let error =
+        |parameters, context: &[u8], list: &[u8]| call(parameters, context, list).map(|_| ());
+    // Parameters of the kernel's own, of a size that only it and the handler know.
+    assert_eq!(
+        error(DATA, &context(0, 0), &[]),
+        Err(MarshalError::Unsupported)
+    );
+    let invalid = Err(MarshalError::Invalid);
+    assert_eq!(error(0, &context(FIRMWARE + 0x1000, 0), &[]), invalid);
+    // More ranges than were allocated, and than there can be.
+    for count in [3, 257, 1 << 60, u64::MAX] {
+        assert_eq!(error(0, &context(0, RANGES), &ranges(count)), invalid);
+    }
+}
+
+#[test]
+fn names_of_prm_handlers() {
+    let kernel = Kernel::with(&[(CONTEXT, &context(0, 0))]);
+    let handler = Guid::of_context(&kernel, CONTEXT);
+    assert_eq!(handler, Guid(HANDLER));
+    let mut text = String::new();
+    handler.write(&mut text).unwrap();
+    assert_eq!(text, "00112233-4455-6677-8899-aabbccddeeff");
 }
 
 #[test]
@@ -325,6 +418,14 @@ impl Caller for Everywhere {
 
     fn write(&mut self, address: u64, from: &[u8]) {
         self.written.push((address, from.len()));
+    }
+
+    fn physical(&self, address: u64) -> Option<u64> {
+        (address % 3 != 0).then_some(BASE)
+    }
+
+    fn extent(&self, address: u64) -> usize {
+        usize::try_from(address % 4096).unwrap()
     }
 }
 

@@ -3,7 +3,7 @@
 //! The gate around EFI runtime services: its modes, and the option that chooses one.
 //!
 //! `slaunch_efi=MODE[,panic|disable][,full|fast]`, or `slaunch_efi=isolate[,panic|disable]
-//! [,smm=allow|deny][,svam=none|identity]` in one word, on the kernel's command line. The early
+//! [,smm=allow|deny][,svam=auto|none|identity]` in one word, on the kernel's command line. The early
 //! kernel reads it, measures the result and hands it over; the kernel proper does not read it
 //! again.
 //!
@@ -71,11 +71,13 @@ pub enum Smm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Svam {
+    /// What the kernel knows to be right for the machine: [`Svam::None`] unless it knows better.
+    Auto = 0,
     /// Nothing: it goes on with physical ones.
-    None = 0,
+    None = 1,
     /// `SetVirtualAddressMap()`, in user mode too, with virtual addresses that are the physical
     /// ones.
-    Identity = 1,
+    Identity = 2,
 }
 
 /// The settings of the gate. Those that a mode does not have are as in [`Gate::new`].
@@ -139,7 +141,7 @@ impl Gate {
             },
             depth: Depth::Full,
             smm: Smm::Allow,
-            svam: Svam::None,
+            svam: Svam::Auto,
         }
     }
 
@@ -185,6 +187,7 @@ impl Gate {
                 b"fast" => once(&mut depth, Depth::Fast, !isolate),
                 b"smm=deny" => once(&mut smm, Smm::Deny, isolate),
                 b"smm=allow" => once(&mut smm, Smm::Allow, isolate),
+                b"svam=auto" => once(&mut svam, Svam::Auto, isolate),
                 b"svam=none" => once(&mut svam, Svam::None, isolate),
                 b"svam=identity" => once(&mut svam, Svam::Identity, isolate),
                 _ => None,
@@ -228,17 +231,18 @@ impl Gate {
             _ => return None,
         };
         match (gate.mode, low) {
-            (Mode::Isolate, 0..=3) => {
+            (Mode::Isolate, _) => {
                 gate.smm = match low & 1 {
                     0 => Smm::Deny,
                     _ => Smm::Allow,
                 };
-                gate.svam = match low & 2 {
-                    0 => Svam::None,
-                    _ => Svam::Identity,
+                gate.svam = match low >> 1 {
+                    0 => Svam::Auto,
+                    1 => Svam::None,
+                    2 => Svam::Identity,
+                    _ => return None,
                 };
             }
-            (Mode::Isolate, _) => return None,
             (_, 0) => gate.depth = Depth::Full,
             (_, 1) => gate.depth = Depth::Fast,
             _ => return None,
@@ -261,6 +265,7 @@ impl Gate {
             Smm::Allow => "smm=allow",
         };
         let svam = match self.svam {
+            Svam::Auto => "svam=auto",
             Svam::None => "svam=none",
             Svam::Identity => "svam=identity",
         };

@@ -34,6 +34,11 @@ pub(crate) trait Backend: Sync {
     /// In the thread of a call and before it, where the thread may still sleep if `sleeps`.
     fn prepare(&self, _sleeps: bool) {}
 
+    /// The status of a call that firmware does not get; none if it gets it.
+    fn refuse(&self, _call: &Call, _service: Service) -> Option<u64> {
+        None
+    }
+
     /// Has the call done and returns its EFI status.
     ///
     /// Neither sleeps nor is preempted; the address space is the firmware's, and the FPU may be
@@ -49,6 +54,10 @@ pub(crate) trait Backend: Sync {
 struct Off;
 
 impl Backend for Off {
+    fn refuse(&self, _call: &Call, _service: Service) -> Option<u64> {
+        Some(UNSUPPORTED)
+    }
+
     fn call(&self, _call: &Call, _service: Service) -> u64 {
         UNSUPPORTED
     }
@@ -105,6 +114,11 @@ pub(crate) fn call(call: &Call, service: Service) -> u64 {
         count::count_refused(service);
         return NOT_READY;
     };
+    let backend = of(settings().mode);
+    if let Some(status) = backend.refuse(call, service) {
+        count::count_refused(service);
+        return status;
+    }
     count::count_call(service);
-    of(settings().mode).call(call, service)
+    backend.call(call, service)
 }

@@ -37,30 +37,51 @@ pub(crate) fn change(request: &[u8]) -> Result {
         Change::Stop(to) => (to, false),
         Change::Relax(to) => (to, true),
     };
+    may_change(less_safe)?;
+    let mut text = Text::new();
+    text.set_change(from, to);
+    put_on_record(&text)?;
+    super::set_settings(to);
+    if !less_safe {
+        super::stop();
+    }
+    Ok(())
+}
+
+/// Whether the present task may change what the gate does, to less safety than before if
+/// `less_safe`.
+///
+/// # Errors
+///
+/// `EPERM`, if it may not.
+pub(crate) fn may_change(less_safe: bool) -> Result {
     // CAST: A small number.
     // SAFETY: There is a current task.
     if !unsafe { bindings::capable(bindings::CAP_SYS_ADMIN as c_int) } {
         return Err(EPERM);
     }
-    if less_safe {
-        // What was stopped by a violation stays stopped.
-        if super::stopped() {
-            return Err(EPERM);
-        }
-        // SAFETY: One of the reasons that there are.
-        to_result(unsafe {
-            bindings::security_locked_down(bindings::lockdown_reason_LOCKDOWN_EFI_GATE)
-        })?;
+    if !less_safe {
+        return Ok(());
     }
+    // What was stopped by a violation stays stopped.
+    if super::stopped() {
+        return Err(EPERM);
+    }
+    // SAFETY: One of the reasons that there are.
+    to_result(unsafe {
+        bindings::security_locked_down(bindings::lockdown_reason_LOCKDOWN_EFI_GATE)
+    })
+}
+
+/// Extends and logs what is about to change, in words.
+///
+/// # Errors
+///
+/// `EAGAIN` if the TPM is not yet in the hands of its driver; those of [`events::record`].
+pub(crate) fn put_on_record(text: &Text) -> Result {
     // The kernel's first event comes first.
     events::handed_over().ok_or(EAGAIN)??;
-    let mut text = Text::new();
-    text.set_change(from, to);
     events::record(EV_SLAUNCH, Pcr::CONFIG, text.as_bytes())?;
     pr_notice!("{}\n", text.as_str());
-    super::set_settings(to);
-    if !less_safe {
-        super::stop();
-    }
     Ok(())
 }

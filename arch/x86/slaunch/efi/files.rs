@@ -35,6 +35,7 @@ const LONGEST: usize = 64;
 pub(crate) struct Files {
     _mode: File<ModeFile>,
     _check: File<Check>,
+    _prm: File<Handlers>,
     _shown: [File<Shown>; 6],
 }
 
@@ -52,10 +53,17 @@ impl Files {
             }),
             GFP_KERNEL,
         )?;
+        let handlers = Arc::pin_init(
+            pin_init!(Handlers {
+                writers <- new_mutex!(()),
+            }),
+            GFP_KERNEL,
+        )?;
         let file = |name, mode, shown| dir.text_file(name, mode, Arc::new(shown, GFP_KERNEL)?);
         Ok(Self {
             _mode: dir.writable_file(c"mode", 0o600, mode)?,
             _check: dir.writable_file(c"check", 0o600, Arc::new(Check, GFP_KERNEL)?)?,
+            _prm: dir.writable_file(c"prm", 0o600, handlers)?,
             _shown: [
                 file(c"calls", 0o444, Shown::Calls)?,
                 file(c"violations", 0o444, Shown::Violations)?,
@@ -138,5 +146,30 @@ impl Writable for Check {
             b"1" => verify::check(),
             _ => Err(EINVAL),
         }
+    }
+}
+
+/// The PRM handlers that run in user mode, to which others can be added.
+#[pin_data]
+struct Handlers {
+    /// One after the other.
+    #[pin]
+    writers: Mutex<()>,
+}
+
+#[vtable]
+impl Text for Handlers {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        sandbox::prm::show(f)
+    }
+}
+
+impl Writable for Handlers {
+    fn write(&self, reader: &mut UserSliceReader) -> Result {
+        let mut buffer = [0; LONGEST];
+        let request = buffer.get_mut(..reader.len()).ok_or(EINVAL)?;
+        reader.read_slice(request)?;
+        let _only = self.writers.lock();
+        sandbox::prm::allow(request.strip_suffix(b"\n").unwrap_or(request))
     }
 }

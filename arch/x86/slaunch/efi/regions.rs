@@ -15,6 +15,18 @@ const RUNTIME: u64 = 1 << 63;
 /// Bytes of a page of EFI.
 const PAGE: u64 = 4096;
 
+/// The physical address of memory of the firmware's that the kernel has at the virtual address
+/// `address`.
+pub(crate) fn physical(address: u64) -> Option<u64> {
+    Regions::new()
+        .filter(|region| region.attribute & RUNTIME != 0 && region.virt_addr != 0)
+        .find_map(|region| {
+            let offset = address.checked_sub(region.virt_addr)?;
+            let inside = offset < region.num_pages.saturating_mul(PAGE);
+            inside.then(|| region.phys_addr.checked_add(offset))?
+        })
+}
+
 /// Writes a line for each region of the EFI memory map that the firmware uses at run time.
 ///
 /// The digests are those of what is in memory now. The firmware was relocated since the launch if

@@ -17,7 +17,8 @@ use super::{
     gate::{
         Gate,
         Mode, //
-    }, //
+    },
+    isolate::prm::Guid, //
 };
 
 /// Bytes that the longest text may have.
@@ -56,6 +57,15 @@ impl Text {
     /// Becomes the text of a change of the settings.
     pub(crate) fn set_change(&mut self, from: Gate, to: Gate) {
         self.set(|text| write_change(from, to, text));
+    }
+
+    /// Becomes the text of a handler of ACPI's Platform Runtime Mechanism that is let in.
+    pub(crate) fn set_prm_handler(&mut self, handler: Guid) {
+        self.set(|text| {
+            text.write_str("EFI gate: PRM handler ")?;
+            handler.write(text)?;
+            text.write_str(" allowed")
+        });
     }
 
     fn set(&mut self, write: impl FnOnce(&mut Self) -> fmt::Result) {

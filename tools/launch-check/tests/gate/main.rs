@@ -19,6 +19,7 @@ mod cycles;
 mod hostile;
 mod isolate;
 mod prm;
+mod quirk;
 mod smm;
 mod talk;
 mod trace;

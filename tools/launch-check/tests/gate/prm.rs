@@ -11,12 +11,19 @@ use std::time::Duration;
 
 use drtm_vm::{Config, Heard, Machine, Outcome, Reached};
 
+use launch_check::log::Log;
+
 use crate::common::{Run, Slot, LIMIT};
 use crate::machine::{cases, Ended as Case};
 use crate::vm::{config, gate_is_content, Start};
 
-/// Returns the first four bytes of its second argument, the context: `mov eax, [rdx]; ret`.
-const HANDLER: [u8; 3] = [0x8b, 0x02, 0xc3];
+/// Returns the first letter of its second argument, the context, plus the number of ranges in the list that
+/// the context leads to, which is 0.
+///
+/// `mov rax, [rdx+32]; mov rax, [rax]; movzx ecx, byte [rdx]; add eax, ecx; ret`
+const HANDLER: [u8; 13] = [
+    0x48, 0x8b, 0x42, 0x20, 0x48, 0x8b, 0x00, 0x0f, 0xb6, 0x0a, 0x01, 0xc8, 0xc3,
+];
 /// Module and handler, in the layout of ACPI.
 const MODULE: [u8; 16] = *b"gate test module";
 const GUID: [u8; 16] = *b"gate test handle";
@@ -177,7 +184,8 @@ fn scout(dir: &Path) -> u64 {
     found.unwrap_or_else(|| panic!("no room\n{}", machine.console()))
 }
 
-fn prm(start: Start) {
+/// A boot in which the handler is called; its log, after a launch.
+fn prm(start: Start) -> Option<Log> {
     let dir = tempfile::tempdir().expect("a directory");
     let handler = scout(dir.path());
     let _slot = Slot::take();
@@ -207,8 +215,18 @@ fn prm(start: Start) {
     assert!(matches!(run.outcome, Outcome::PoweredOff), "{text}");
     let cases = cases(&run, "prm");
     let passed = cases.iter().filter(|(_, e)| *e == Case::Ok).count();
-    assert_eq!((passed, cases.len()), (2, 2), "{}", run.text("job.txt"));
+    let expected = match start {
+        Start::Launch("isolate") => 5,
+        _ => 2,
+    };
+    assert_eq!(
+        (passed, cases.len()),
+        (expected, expected),
+        "{}",
+        run.text("job.txt")
+    );
     gate_is_content(start, &run);
+    (start != Start::Plain).then(|| Log::parse(run.must("eventlog.bin")).expect("event log"))
 }
 
 #[test]
@@ -224,4 +242,18 @@ fn verify() {
 #[test]
 fn trust() {
     prm(Start::Launch("trust"));
+}
+
+/// In user mode a handler is called once root has allowed it, which is on record.
+#[test]
+fn isolate() {
+    let log = prm(Start::Launch("isolate")).expect("a launch");
+    let texts: Vec<_> = log.events.iter().map(|event| event.label()).collect();
+    let wanted = "EFI gate: PRM handler 65746167-7420-7365-7420-68616e646c65 allowed";
+    assert_eq!(
+        texts.iter().filter(|text| *text == wanted).count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(texts.last().map(String::as_str), Some(wanted));
 }

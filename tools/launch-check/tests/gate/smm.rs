@@ -45,6 +45,6 @@ fn denied() {
     assert!(guest.ask(&format!("cat {VARIABLE}")).starts_with("error "));
     assert_eq!(guest.must("cpus"), "0");
     let state = guest.must("cat /sys/kernel/security/slaunch/state");
-    let words = "efi_gate: isolate,disable,smm=deny,svam=none / efi_services: stopped";
+    let words = "efi_gate: isolate,disable,smm=deny,svam=auto / efi_services: stopped";
     assert!(state.contains(words), "{state}");
 }

@@ -17,6 +17,7 @@ const COMMON: [&str; 9] = [
     "regions",
     "digests",
     "check",
+    "handlers",
     "other_files",
     "garbage",
     "present_mode",

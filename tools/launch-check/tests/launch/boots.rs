@@ -239,7 +239,12 @@ fn unit_tests_in_the_kernel() {
         ..config()
     };
     let run = Run::boot(&config);
-    for suite in ["rust_kernel_securityfs", "rust_kernel_tpm", "rust_tpm_core"] {
+    for suite in [
+        "rust_kernel_securityfs",
+        "rust_kernel_tpm",
+        "rust_slaunch_isolate",
+        "rust_tpm_core",
+    ] {
         let passed = |line: &str| line.contains("] ok ") && line.trim_end().ends_with(suite);
         assert!(run.console.lines().any(passed), "{suite}:\n{}", run.tail());
     }

@@ -15,7 +15,7 @@ pub fn all() -> Vec<Gate> {
             };
             if mode == Mode::Isolate {
                 for smm in [Smm::Deny, Smm::Allow] {
-                    for svam in [Svam::None, Svam::Identity] {
+                    for svam in [Svam::Auto, Svam::None, Svam::Identity] {
                         all.push(Gate { smm, svam, ..gate });
                     }
                 }

@@ -89,6 +89,11 @@ impl<'a> Area<'a> {
             .ok_or(MarshalError::TooLarge)
     }
 
+    /// Puts a number or a pointer at `offset`.
+    pub(super) fn set(&mut self, offset: usize, value: u64) -> Result<(), MarshalError> {
+        set_at(self.bytes, offset, &value.to_le_bytes()).ok_or(MarshalError::TooLarge)
+    }
+
     /// Copies `size` bytes from `address` to the front.
     pub(super) fn take(
         &mut self,
@@ -155,7 +160,7 @@ impl<'a> Area<'a> {
             }
             let header = self.take(caller, pointer, CAPSULE_HEADER)?;
             let header = self.address(header)?;
-            set_at(self.bytes, at, &header.to_le_bytes()).ok_or(MarshalError::TooLarge)?;
+            self.set(at, header)?;
             at = at.saturating_add(8);
         }
         Ok(array)

@@ -12,6 +12,7 @@ use super::super::bytes::{slice_at, u32_at, u64_at, Records};
 use super::super::service::Service;
 use super::abort::Abort;
 use super::area::Area;
+use super::prm;
 
 /// Most arguments of a service.
 pub const ARGS: usize = 6;
@@ -38,6 +39,13 @@ pub trait Caller {
 
     /// Copies to where the caller wants an output.
     fn write(&mut self, address: u64, from: &[u8]);
+
+    /// The physical address of memory of the firmware's that the kernel has at `address`; none if
+    /// it is not the firmware's.
+    fn physical(&self, address: u64) -> Option<u64>;
+
+    /// How many bytes the allocation has that begins at `address`.
+    fn extent(&self, address: u64) -> usize;
 }
 
 /// Why a call cannot be made.
@@ -74,11 +82,17 @@ enum Param {
     NameBuffer,
     /// Points to pointers to headers of capsules, as many as the next argument says.
     Capsules,
+    /// Points to memory of the firmware's own.
+    Firmware,
+    /// Points to the context of a PRM handler.
+    Context,
 }
 
 /// What the arguments of a service are for; none if it does not go to user mode.
 const fn params(service: Service) -> Option<&'static [Param]> {
-    use Param::{Buffer, Capsules, Data, In, InOut, Name, NameBuffer, Out, Size, Value};
+    use Param::{
+        Buffer, Capsules, Context, Data, Firmware, In, InOut, Name, NameBuffer, Out, Size, Value,
+    };
     Some(match service {
         Service::GetTime => &[Out(16), Out(12)],
         Service::SetTime => &[In(16)],
@@ -94,8 +108,9 @@ const fn params(service: Service) -> Option<&'static [Param]> {
         Service::UpdateCapsule => &[Capsules, Value, Value],
         Service::QueryCapsuleCapabilities => &[Capsules, Value, Out(8), Out(4)],
         Service::QueryVariableInfo => &[Value, Out(8), Out(8), Out(8)],
-        // Whose pointers are in buffers that only their handlers know.
-        Service::PrmHandler | Service::Other | Service::Check => return None,
+        // What its parameters are only the handler knows: they have to be where it has them.
+        Service::PrmHandler => &[Firmware, Context],
+        Service::Other | Service::Check => return None,
     })
 }
 
@@ -177,6 +192,11 @@ impl Prepared {
                     let count = args.get(index.saturating_add(1)).copied().unwrap_or(0);
                     (area.take_capsules(caller, to, count)?, None)
                 }
+                Param::Firmware => {
+                    *new = caller.physical(to).ok_or(MarshalError::Unsupported)?;
+                    continue;
+                }
+                Param::Context => (prm::take_context(&mut area, caller, to)?, None),
             };
             *new = area.address(offset)?;
             if let Some(size) = size {

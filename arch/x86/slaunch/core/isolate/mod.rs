@@ -11,6 +11,7 @@
 //! | [`emulate`] | what is done about it |
 //! | [`ports`] | which I/O ports firmware has |
 //! | [`msr`] | which model-specific registers it may read |
+//! | [`prm`] | what a PRM handler is called with |
 //! | [`abort`] | why a call was given up |
 //!
 //! All input but the gate's settings is firmware's or under its influence: the memory map, the
@@ -25,3 +26,4 @@ pub mod map;
 pub mod marshal;
 pub mod msr;
 pub mod ports;
+pub mod prm;

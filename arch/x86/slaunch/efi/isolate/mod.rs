@@ -39,6 +39,7 @@ use super::{
         }, //
     },
     memmap,
+    regions,
     service::{
         time_limit,
         Service, //
@@ -52,6 +53,7 @@ use super::{
 };
 use core::cell::UnsafeCell;
 use kernel::{
+    bindings,
     fmt,
     prelude::*,
     sync::atomic::{
@@ -63,10 +65,14 @@ use kernel::{
 mod capsule;
 mod denied;
 mod machine;
+pub(crate) mod prm;
+mod quirk;
 mod show;
 mod space;
 mod table;
 mod task;
+#[cfg(CONFIG_SECURE_LAUNCH_KUNIT_TEST)]
+mod tests;
 mod trap;
 
 pub(crate) use self::show::{
@@ -106,19 +112,29 @@ impl Backend for Isolate {
         table::adopt();
     }
 
-    /// In the thread that makes calls for others this sleeps; any other cannot make a call.
+    fn refuse(&self, call: &Call, service: Service) -> Option<u64> {
+        match service {
+            // The kernel would have firmware know its virtual addresses, at a time when there are
+            // no tasks.
+            Service::SetVirtualAddressMap => match table::keep() {
+                true => Some(SUCCESS),
+                false => Some(UNSUPPORTED),
+            },
+            _ if !memmap::may_sleep() => Some(NOT_READY),
+            Service::PrmHandler if prm::is_allowed(call) => None,
+            Service::PrmHandler | Service::Other => {
+                static SAID: AtomicFlag = AtomicFlag::new(false);
+                if !SAID.xchg(true, Relaxed) {
+                    pr_warn!("no {} in user mode\n", service.name());
+                }
+                Some(UNSUPPORTED)
+            }
+            _ => None,
+        }
+    }
+
+    /// This sleeps.
     fn call(&self, call: &Call, service: Service) -> u64 {
-        // The kernel would have firmware know its virtual addresses, at a time when there are no
-        // tasks.
-        if service == Service::SetVirtualAddressMap {
-            return match table::keep() {
-                true => SUCCESS,
-                false => UNSUPPORTED,
-            };
-        }
-        if !memmap::may_sleep() {
-            return NOT_READY;
-        }
         // SAFETY: This has the turn.
         let state = unsafe { &mut *STATE.0.get() };
         if let State::New = state {
@@ -135,13 +151,17 @@ fn start() -> State {
         super::stop();
         State::Gone
     };
-    let space = match Space::start() {
+    let svam = match super::settings().svam {
+        Svam::Auto => quirk::svam(),
+        svam => svam,
+    };
+    let space = match Space::start(svam) {
         Ok(space) => space,
         Err(why) => return off(&why),
     };
     watch_restart();
     let mut state = State::Ready(space);
-    if super::settings().svam == Svam::Identity {
+    if svam == Svam::Identity {
         let service = Service::SetVirtualAddressMap;
         let Ok(map) = space::identity_map() else {
             return off(&"no memory");
@@ -224,18 +244,14 @@ struct GivenUp {
 
 /// Makes a call.
 fn make(space: &mut Space, call: &Call, service: Service) -> Result<u64, GivenUp> {
-    // Their functions are elsewhere, and what they are passed has pointers that only they know.
-    if matches!(service, Service::PrmHandler | Service::Other) {
-        static SAID: AtomicFlag = AtomicFlag::new(false);
-        if !SAID.xchg(true, Relaxed) {
-            pr_warn!("no {} in user mode\n", service.name());
-        }
-        super::count::count_refused(service);
-        return Ok(UNSUPPORTED);
-    }
-    if !space.is_function(call.function) {
+    let function = match service {
+        // The kernel knows it by the virtual address that it thinks firmware has.
+        Service::PrmHandler => regions::physical(call.function).unwrap_or(call.function),
+        _ => call.function,
+    };
+    if !space.is_function(function) {
         return Err(GivenUp {
-            abort: Abort::Function(call.function),
+            abort: Abort::Function(function),
             at: 0,
         });
     }
@@ -254,7 +270,7 @@ fn make(space: &mut Space, call: &Call, service: Service) -> Result<u64, GivenUp
         },
         _ => None,
     };
-    let entry = space.enter(call.function, &prepared.args);
+    let entry = space.enter(function, &prepared.args);
     let end = task::run(service, entry, time_limit(service.writes()));
     let unmapped = blocks.map_or(Ok(()), |blocks| blocks.unmap(space));
     let given_up = |abort, at| GivenUp { abort, at };
@@ -291,5 +307,16 @@ impl Caller for Kernel {
             core::ptr::with_exposed_provenance_mut(usize::try_from(address).unwrap_or(0));
         // SAFETY: Likewise, and this is an output of the service.
         unsafe { core::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
+    }
+
+    fn physical(&self, address: u64) -> Option<u64> {
+        regions::physical(address)
+    }
+
+    fn extent(&self, address: u64) -> usize {
+        let start: *const c_void =
+            core::ptr::with_exposed_provenance(usize::try_from(address).unwrap_or(0));
+        // SAFETY: What is asked about was allocated, and is still in use.
+        unsafe { bindings::ksize(start) }
     }
 }

@@ -15,8 +15,7 @@ use super::{
             },
             marshal::ARGS, //
         },
-        regions::Regions,
-        settings, //
+        regions::Regions, //
     },
     denied,
     machine,
@@ -162,8 +161,9 @@ pub(super) fn mapped() -> (&'static [Mapping], u64) {
 unsafe impl Send for Space {}
 
 impl Space {
-    /// Makes the address space and the task.
-    pub(super) fn start() -> Result<Self, Failed> {
+    /// Makes the address space and the task, for firmware that is told about addresses as `svam`
+    /// says.
+    pub(super) fn start(svam: Svam) -> Result<Self, Failed> {
         if !super::table::in_use() {
             return Err(Failed::Unsupported);
         }
@@ -183,7 +183,7 @@ impl Space {
         mm.map(RETURN, PAGE_SIZE, space._return.physical(), task::EXEC)?;
         mm.map(STACK, STACK_SIZE, space.stack.physical(), task::WRITE)?;
         mm.map(AREA, AREA_SIZE, space.area.physical(), task::WRITE)?;
-        space.map_firmware(mappings, denied, settings().svam == Svam::Identity)?;
+        space.map_firmware(mappings, denied, svam == Svam::Identity)?;
         trap::init(machine::platform());
         space.mm.start()?;
         let (_, denied) = mapped();

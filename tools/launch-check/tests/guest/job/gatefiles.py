@@ -111,7 +111,7 @@ def as_child(*command):
 
 
 def permissions():
-    wanted = {"calls": 0o444, "check": 0o600, "last": 0o400, "mapped": 0o400, "mode": 0o600, "regions": 0o400,
+    wanted = {"calls": 0o444, "check": 0o600, "last": 0o400, "mapped": 0o400, "mode": 0o600, "prm": 0o600, "regions": 0o400,
               "traps": 0o444, "violations": 0o444}
     found = {name: os.stat(f"{GATE}/{name}").st_mode & 0o7777 for name in os.listdir(GATE)}
     assert found == wanted, found
@@ -184,6 +184,17 @@ def check():
     variable()
     assert count() > before + 1
     assert read(GATE + "/violations") == "0\n"
+
+
+def handlers():
+    """Only the mode isolate has a list of PRM handlers."""
+    assert read(GATE + "/prm") == ""
+    for text, number in ("01234567-89ab-cdef-0123-456789abcdef\n", errno.EOPNOTSUPP), ("all\n", errno.EINVAL):
+        try:
+            put(GATE + "/prm", text)
+            raise AssertionError(f"{text} was written")
+        except OSError as e:
+            assert e.errno == number, (text, e)
 
 
 def other_files():
@@ -302,7 +313,7 @@ def locked_down():
     refused(b"verify", 0)
 
 
-COMMON = [permissions, at_first, calls, regions, digests, check, other_files, garbage, present_mode]
+COMMON = [permissions, at_first, calls, regions, digests, check, handlers, other_files, garbage, present_mode]
 FREE = [without_capability, as_another_user, without_tpm, to_trust, never_back, concurrent, policy,
         ("off", off(b"EFI gate: trust -> off")), off_for_good]
 # There is more safety than before when it is switched off.
