@@ -53,7 +53,7 @@ enum Command {
         #[arg(long)]
         initrd: Option<PathBuf>,
         /// The mode of the EFI gate that the kernel was configured with: off, verify or trust
-        #[arg(long, default_value = "verify", value_parser = mode)]
+        #[arg(long, default_value = "isolate", value_parser = mode)]
         gate: Mode,
     },
 }

@@ -156,8 +156,8 @@ pub struct PredictArgs {
     /// Take the log of this machine's launch for it
     #[arg(long, conflicts_with = "log")]
     pub launch: bool,
-    /// The mode of the EFI gate that the kernel is configured with: off, verify or trust
-    #[arg(long, value_name = "MODE", value_parser = gate, default_value = "verify")]
+    /// The mode of the EFI gate that the kernel is configured with: isolate, verify, trust or off
+    #[arg(long, value_name = "MODE", value_parser = gate, default_value = "isolate")]
     pub efi_gate: Mode,
     /// Only these banks (can be given several times); else sha1, sha256, sha384 and sha512
     #[arg(long, value_parser = bank::parse, value_delimiter = ',')]

@@ -19,10 +19,10 @@ use super::slaunch::setupdata::Chain;
 use super::table::{Checked, Own};
 
 /// The mode of the gate around EFI runtime services if the command line does not say.
-const DEFAULT_MODE: Mode = if cfg!(CONFIG_SECURE_LAUNCH_EFI_VERIFY) {
-    Mode::Verify
-} else if cfg!(CONFIG_SECURE_LAUNCH_EFI_ISOLATE) {
+const DEFAULT_MODE: Mode = if cfg!(CONFIG_SECURE_LAUNCH_EFI_ISOLATE) {
     Mode::Isolate
+} else if cfg!(CONFIG_SECURE_LAUNCH_EFI_VERIFY) {
+    Mode::Verify
 } else if cfg!(CONFIG_SECURE_LAUNCH_EFI_TRUST) {
     Mode::Trust
 } else {

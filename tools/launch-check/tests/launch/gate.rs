@@ -39,7 +39,7 @@ fn trusting() -> &'static Snapshot {
 fn boot(option: &str) -> (Run, Log, String) {
     let run = Run::boot(&with_option(option));
     let log = run.expect_launched();
-    check(&log, &run.text("cmdline.txt"), Mode::Verify).unwrap_or_else(|e| panic!("{e:#}\n{log}"));
+    check(&log, &run.text("cmdline.txt"), Mode::Isolate).unwrap_or_else(|e| panic!("{e:#}\n{log}"));
     let text = find(&log).unwrap().0.label();
     (run, log, text)
 }
@@ -48,7 +48,8 @@ fn boot(option: &str) -> (Run, Log, String) {
 #[test]
 fn settings_change_configuration_only() {
     let settings = [
-        ("", "verify,panic,full"),
+        ("", "isolate,disable,smm=allow,svam=auto"),
+        ("slaunch_efi=verify", "verify,panic,full"),
         ("slaunch_efi=verify,disable", "verify,disable,full"),
         ("slaunch_efi=verify,fast", "verify,panic,fast"),
         ("slaunch_efi=off", "off,panic,full"),

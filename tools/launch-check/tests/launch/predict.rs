@@ -120,7 +120,7 @@ fn equals_what_is_measured() {
     let gzip = built("kernel-gzip/bzImage");
     let quiet = format!("{LAUNCH} quiet slaunch_efi=verify,disable");
     for (kernel, gate, initrd, line) in [
-        (kernel(), "verify", &other, quiet.as_str()),
+        (kernel(), "isolate", &other, quiet.as_str()),
         (gzip.clone(), "off", &other, LAUNCH),
         (gzip, "off", &initrd(), quiet.as_str()),
     ] {
@@ -164,10 +164,10 @@ fn firmware_that_is_trusted() {
     run.expect_launched();
     std::fs::write(&log, run.must("eventlog.bin")).unwrap();
     let line = format!("{}{ADDED}", config.append);
-    compare(&predict(&config, &line, "verify", Some(&log)), &run);
+    compare(&predict(&config, &line, "isolate", Some(&log)), &run);
     // Where it is not trusted, what the log has of it is left out.
     let line = format!("{LAUNCH}{ADDED}");
-    let prediction = predict(&config, &line, "verify", Some(&log));
+    let prediction = predict(&config, &line, "isolate", Some(&log));
     assert_eq!(prediction["complete"], false, "no sha512 in the log");
     assert!(prediction["pcrs"]["sha256"]["18"]["running"].is_string());
     let events = prediction["events"].as_array().unwrap();
