@@ -114,6 +114,14 @@ pub fn tr() -> u16 {
     value
 }
 
+/// The code segment's selector, which has the privilege level.
+pub fn cs() -> u16 {
+    let value: u16;
+    // SAFETY: Reads a register.
+    unsafe { asm!("mov {:x}, cs", out(reg) value, options(nomem, nostack)) };
+    value
+}
+
 /// The data segment's selector.
 pub fn ds() -> u16 {
     let value: u16;

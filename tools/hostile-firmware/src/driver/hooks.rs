@@ -5,7 +5,7 @@
 use core::arch::global_asm;
 use core::mem::transmute;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, AtomicUsize, Ordering};
 
 use hostile_firmware::TEST_VENDOR;
 use uefi_raw::table::boot::BootServices;
@@ -13,7 +13,7 @@ use uefi_raw::table::runtime::{ResetType, RuntimeServices, VariableAttributes};
 use uefi_raw::{Guid, Status};
 
 use crate::behaviours::{self, Call};
-use crate::memory;
+use crate::{capsule, cpu, memory};
 
 /// The firmware's own services, by address.
 static GET_VARIABLE: AtomicUsize = AtomicUsize::new(0);
@@ -21,8 +21,21 @@ static SET_VARIABLE: AtomicUsize = AtomicUsize::new(0);
 static RESET_SYSTEM: AtomicUsize = AtomicUsize::new(0);
 static CONVERT_POINTER: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether ResetSystem returns without a reset.
-static RESET_ARMED: AtomicBool = AtomicBool::new(false);
+/// What ResetSystem does: nothing but what it is for, or one of these.
+static RESET_ARMED: AtomicU8 = AtomicU8::new(0);
+/// It returns without a reset.
+const RETURNS: u8 = 1;
+/// It writes to a control register.
+const MISBEHAVES: u8 = 2;
+
+/// What is there of the last call of ResetSystem, for whoever looks at memory: the number of calls, the code
+/// segment's selector, the kind of reset.
+static RESETS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// Where that is.
+pub fn resets() -> u64 {
+    &raw const RESETS as u64
+}
 
 /// What [`Call::leave`] asks for: how the next return to the kernel is to go.
 #[no_mangle]
@@ -271,7 +284,8 @@ unsafe extern "efiapi" fn set_variable(
             }
         }
         if is(name, "arm-reset") {
-            RESET_ARMED.store(true, Ordering::Relaxed);
+            let how = if size == 0 { 0 } else { *data };
+            RESET_ARMED.store(how.wrapping_add(RETURNS), Ordering::Relaxed);
         }
         if *name != u16::from(b'S') {
             return status;
@@ -298,8 +312,13 @@ unsafe extern "efiapi" fn reset_system(
     size: usize,
     data: *const u8,
 ) -> Status {
-    if RESET_ARMED.load(Ordering::Relaxed) {
-        return Status::DEVICE_ERROR;
+    RESETS[0].fetch_add(1, Ordering::Relaxed);
+    RESETS[1].store(cpu::cs().into(), Ordering::Relaxed);
+    RESETS[2].store(kind.0.into(), Ordering::Relaxed);
+    match RESET_ARMED.load(Ordering::Relaxed) {
+        RETURNS => return Status::DEVICE_ERROR,
+        MISBEHAVES => cpu::set_cr0(cpu::cr0()),
+        _ => {}
     }
     // SAFETY: As above.
     unsafe {
@@ -323,6 +342,7 @@ pub unsafe fn install(runtime: *mut RuntimeServices, boot: &BootServices) -> Sta
         (*runtime).get_variable = hostile_get_variable;
         (*runtime).set_variable = hostile_set_variable;
         (*runtime).reset_system = transmute::<ResetSystem, _>(reset_system);
+        capsule::install(runtime);
         (*runtime).header.crc = 0;
         let mut crc = 0;
         let size = (*runtime).header.size as usize;
@@ -342,6 +362,8 @@ pub fn convert() {
         &SET_VARIABLE,
         &RESET_SYSTEM,
         &CONVERT_POINTER,
+        &capsule::UPDATE,
+        &capsule::QUERY,
     ] {
         let mut address = kept.load(Ordering::Relaxed);
         // SAFETY: An address of the firmware.

@@ -5,9 +5,10 @@
 //! It puts itself before the firmware's GetVariable, SetVariable and ResetSystem. Reading a variable of the
 //! tests' vendor makes it do what the variable's name says (see [`behaviours::ALL`]); writing one whose name
 //! begins with `S` does the same. All else is passed on. The variables exist, so that file systems show them.
+//! Capsules of that vendor it takes itself (see [`capsule`]).
 //!
 //! Two variables are commands: `target` tells where things are in the kernel (see [`memory::Target`]), and
-//! after a write of `arm-reset` the machine is not reset any more.
+//! after a write of `arm-reset` ResetSystem returns (0) or misbehaves (1) instead of doing its work.
 //!
 //! With the option `svam=NAME` it misbehaves as soon as the kernel gives it virtual addresses.
 
@@ -16,6 +17,7 @@
 
 mod attributes;
 mod behaviours;
+mod capsule;
 mod cpu;
 mod hooks;
 mod memory;

@@ -60,7 +60,8 @@ impl Behaviour {
 /// What the last one did: value before and after, as read back, and where.
 static EVIDENCE: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
-fn evidence(before: u64, after: u64, place: u64) {
+/// Sets it.
+pub fn evidence(before: u64, after: u64, place: u64) {
     for (to, from) in EVIDENCE.iter().zip([before, after, place]) {
         to.store(from, Ordering::Relaxed);
     }
@@ -193,15 +194,18 @@ pub static ALL: &[Behaviour] = &[
     Behaviour::new("J18-apic", user::apic),
     Behaviour::new("J19-physical", user::physical),
     Behaviour::new("J20-trap-flag", user::trap_flag),
+    Behaviour::new("J21-capsule", user::capsule),
 
     Behaviour::new("K01-wrgsbase", user::gs_base),
     Behaviour::new("K02-harmless", user::privileged_and_harmless),
 
     Behaviour::new("S01-cr0-wp", control::cr0_wp),
     Behaviour::new("S02-lstar", |_| msr::flip(msr::LSTAR, 1 << 6)),
+    Behaviour::new("S03-pf-read", faults::read_nothing),
 
     Behaviour::new("Q01-registers", registers),
     Behaviour::new("Q02-evidence", last),
+    Behaviour::new("Q03-resets", |call| answer(call, &[hooks::resets()])),
 ];
 
 /// Does what the name says, or nothing.
