@@ -14,6 +14,8 @@
 //! runtime services (see [`efi_loop`]), and `talk=1` makes it do what the host says
 //! (see [`talk`]).
 
+mod background;
+mod capsule;
 mod checks;
 mod efi_loop;
 mod extends;

@@ -13,12 +13,19 @@
 //! | `cat PATH` | reads a file; line feeds come as ` / ` |
 //! | `put PATH TEXT` | writes one |
 //! | `count PATH` | counts the entries of a directory |
+//! | `capsule NAME SIZE` | has a capsule loaded: the SHA-256 of it |
 //! | `cpus` | does some work on every processor; their numbers |
+//! | `as UID COMMAND` | does one of the above as another user |
+//! | `start COMMAND` | begins one of the above, and waits for nothing |
+//! | `join` | waits for all that were begun: their answers |
+//! | `load COUNT` | so many threads that keep the machine busy |
+//! | `progress` | how far each of them is |
 //! | `hand` | hands over what a launch is judged by |
 //! | `off`, `reboot` | ends |
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
+use std::thread;
 
 use anyhow::{Context, Result};
 use rustix::fs::{ioctl_setflags, IFlags};
@@ -26,8 +33,9 @@ use rustix::io::Errno;
 use rustix::system::{reboot, RebootCommand};
 use rustix::thread::{sched_getcpu, sched_setaffinity, CpuSet};
 
+use crate::background::{become_user, Background};
 use crate::handover::Port;
-use crate::{send_launch, tpm};
+use crate::{capsule, send_launch, tpm};
 
 /// Where variables are, and the vendor of those of the tests.
 const VARIABLES: &str = "/sys/firmware/efi/efivars";
@@ -111,9 +119,15 @@ fn bytes(text: &str) -> io::Result<Vec<u8>> {
         .collect()
 }
 
-fn answer(line: &str) -> io::Result<String> {
+/// The words of a command: the first, the second, and all that follow.
+fn words(line: &str) -> [&str; 3] {
     let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
     let (first, second) = rest.split_once(' ').unwrap_or((rest, ""));
+    [command, first, second]
+}
+
+fn answer(line: &str) -> io::Result<String> {
+    let [command, first, second] = words(line);
     match command {
         "read" => read(first),
         "write" => write(first, &bytes(second)?),
@@ -125,7 +139,13 @@ fn answer(line: &str) -> io::Result<String> {
         }
         "put" => fs::write(first, second).map(|()| String::new()),
         "count" => fs::read_dir(first).map(|dir| dir.count().to_string()),
+        "capsule" => capsule::load(first, second),
         "cpus" => cpus(),
+        "as" => {
+            let (uid, command) = (first.to_owned(), second.to_owned());
+            let thread = thread::spawn(move || become_user(&uid).and_then(|()| answer(&command)));
+            thread.join().map_err(|_| Errno::IO)?
+        }
         "hand" => hand(),
         "reboot" => {
             rustix::fs::sync();
@@ -136,8 +156,32 @@ fn answer(line: &str) -> io::Result<String> {
     }
 }
 
+/// The answer to a command as the host gets it.
+fn say(answer: io::Result<String>) -> String {
+    match answer {
+        Ok(text) => format!("ok {text}"),
+        Err(error) => format!("error {} ({error})", error.raw_os_error().unwrap_or(0)),
+    }
+}
+
+/// The same for commands that have to do with others.
+fn answer_all(line: &str, background: &mut Background) -> io::Result<String> {
+    match words(line) {
+        ["start", ..] => {
+            let command = line["start".len()..].trim().to_owned();
+            background.start(move || say(answer(&command)));
+            Ok(String::new())
+        }
+        ["join", ..] => background.join(),
+        ["load", threads, _] => background.load(threads).map(|()| String::new()),
+        ["progress", ..] => Ok(background.progress()),
+        _ => answer(line),
+    }
+}
+
 /// Answers until it is told to end.
 pub(crate) fn run() -> Result<()> {
+    let mut background = Background::default();
     println!("answer: ready");
     for line in io::stdin().lock().lines() {
         let line = line.context("console")?;
@@ -148,13 +192,7 @@ pub(crate) fn run() -> Result<()> {
         if line == "off" {
             break;
         }
-        match answer(line) {
-            Ok(text) => println!("answer: ok {text}"),
-            Err(error) => println!(
-                "answer: error {} ({error})",
-                error.raw_os_error().unwrap_or(0)
-            ),
-        }
+        println!("answer: {}", say(answer_all(line, &mut background)));
     }
     Ok(())
 }
