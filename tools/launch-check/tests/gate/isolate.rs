@@ -39,27 +39,32 @@ fn ends(behaviour: &str, expected: &[&str]) {
 }
 
 /// The same in this guest.
-pub fn ends_in(mut guest: Guest, behaviour: &str, expected: &[&str]) {
+pub fn ends_in(guest: Guest, behaviour: &str, expected: &[&str]) {
+    match behaviour.starts_with('S') {
+        true => ends_by(
+            guest,
+            &format!("write {behaviour} 00"),
+            "SetVariable",
+            expected,
+        ),
+        false => ends_by(guest, &format!("read {behaviour}"), "GetVariable", expected),
+    }
+}
+
+/// The same by a command that has this service called.
+pub fn ends_by(mut guest: Guest, command: &str, service: &str, expected: &[&str]) {
     let before = state(&mut guest);
     assert!(before.len() >= 5, "{before:?}");
-    let command = match behaviour.starts_with('S') {
-        true => format!("write {behaviour} 00"),
-        false => format!("read {behaviour}"),
-    };
-    let answer = guest.ask(&command);
-    println!("{behaviour}: {answer}");
-    assert!(answer.starts_with("error "), "{behaviour}: {answer}");
+    let answer = guest.ask(command);
+    println!("{command}: {answer}");
+    assert!(answer.starts_with("error "), "{command}: {answer}");
     let text = guest.gate("last");
-    let service = match behaviour.starts_with('S') {
-        true => "SetVariable",
-        false => "GetVariable",
-    };
     let head = format!("EFI gate: violation in {service}: ");
     let rest = text.strip_prefix(&head).unwrap_or_else(|| panic!("{text}"));
     let known = expected.iter().any(|expected| rest.starts_with(expected));
     assert!(known, "{text} instead of {expected:?}");
     assert!(!rest.contains("; "), "{text}");
-    assert_eq!(state(&mut guest), before, "{behaviour}");
+    assert_eq!(state(&mut guest), before, "{command}");
     over(guest, &text);
 }
 

@@ -15,6 +15,7 @@ mod machine;
 
 mod alarms;
 mod before;
+mod capsule;
 mod cycles;
 mod hostile;
 mod isolate;

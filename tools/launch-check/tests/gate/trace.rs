@@ -9,9 +9,10 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use drtm_vm::{Config, Machine, Reached};
+use tempfile::TempDir;
 
 use crate::common::{self, Slot, LAUNCH, LIMIT};
 use crate::talk::Guest;
@@ -23,19 +24,24 @@ const WINDOW: Range<u64> = 0xffff_ffef_0000_0000..0xffff_ffff_0000_0000;
 /// What QEMU looks at: that window, and memory above all programs that are linked to a place below.
 const FILTER: &str = "0x2000000..0x1fffffff,0xffffffef00000000..0xfffffffeffffffff";
 
+/// QEMU's arguments for that; they cost nothing until it looks.
+pub fn filter() -> [String; 2] {
+    ["-dfilter".into(), FILTER.into()]
+}
+
 /// A variable that the firmware has.
 const VARIABLE: &str =
     "/sys/firmware/efi/efivars/PlatformLang-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 /// Blocks of firmware's code that were executed.
 #[derive(Debug, Default)]
-struct Blocks {
+pub struct Blocks {
     /// In user mode.
-    user: usize,
+    pub user: usize,
     /// At privilege level 0, by address; the first few.
     kernel: Vec<u64>,
     /// How many these are.
-    kernel_count: usize,
+    pub kernel_count: usize,
 }
 
 /// Reads QEMU's log: for each block a line with its address, then the registers.
@@ -67,7 +73,7 @@ fn blocks(log: &Path, code: &[Range<u64>]) -> Blocks {
 }
 
 /// Where firmware's code is, as the kernel was told before the launch.
-fn code(guest: &mut Guest) -> Vec<Range<u64>> {
+pub fn code(guest: &mut Guest) -> Vec<Range<u64>> {
     let regions = guest.gate("regions");
     let mut code = vec![WINDOW];
     for region in regions.split(" / ") {
@@ -83,13 +89,44 @@ fn code(guest: &mut Guest) -> Vec<Range<u64>> {
     code
 }
 
+/// QEMU, writing down what is executed.
+pub struct Watch {
+    dir: TempDir,
+}
+
+impl Watch {
+    /// Begins.
+    pub fn begin(machine: &mut Machine) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let watch = Self { dir };
+        let qmp = &mut machine.qemu().qmp;
+        for command in [
+            format!("logfile {}", watch.log().display()),
+            "log exec,cpu".into(),
+        ] {
+            let said = qmp.monitor(&command).expect("QEMU's monitor");
+            assert_eq!(said, "", "{command}");
+        }
+        watch
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("exec.log")
+    }
+
+    /// Ends; what was executed of firmware's `code`.
+    pub fn end(self, machine: &mut Machine, code: &[Range<u64>]) -> Blocks {
+        let qmp = &mut machine.qemu().qmp;
+        qmp.monitor("log none").expect("QEMU's monitor");
+        blocks(&self.log(), code)
+    }
+}
+
 /// The blocks of firmware's code from the launch to the end of some use of it.
 fn executed(mode: &str) -> Blocks {
-    let dir = tempfile::tempdir().expect("a directory");
-    let log = dir.path().join("exec.log");
     let config = Config {
         append: format!("{LAUNCH} slaunch_efi={mode} quiet talk=1"),
-        extra: vec!["-dfilter".into(), FILTER.into()],
+        extra: filter().into(),
         ..common::config()
     };
     let _slot = Slot::take();
@@ -98,11 +135,7 @@ fn executed(mode: &str) -> Blocks {
         Reached::Skinit => {}
         Reached::Ended(outcome) => panic!("{}", outcome.summary()),
     }
-    let qmp = &mut machine.qemu().qmp;
-    for command in [format!("logfile {}", log.display()), "log exec,cpu".into()] {
-        let said = qmp.monitor(&command).expect("QEMU's monitor");
-        assert_eq!(said, "", "{command}");
-    }
+    let watch = Watch::begin(&mut machine);
     if let Err(outcome) = machine.launch() {
         panic!("{}", outcome.summary());
     }
@@ -112,9 +145,7 @@ fn executed(mode: &str) -> Blocks {
     // This firmware has no use for a variable that is not kept, but is asked.
     assert!(guest.ask("write trace 00").starts_with("error "));
     let code = code(&mut guest);
-    let qmp = &mut guest.machine.qemu().qmp;
-    qmp.monitor("log none").expect("QEMU's monitor");
-    let blocks = blocks(&log, &code);
+    let blocks = watch.end(&mut guest.machine, &code);
     println!("{mode}: {blocks:x?}");
     blocks
 }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::common::{Run, Slot, LAUNCH};
 use crate::talk::{config, frozen, Guest};
+use crate::trace;
 
 mod cases;
 
@@ -51,6 +52,9 @@ impl Settings {
         let mut config = config(&format!("{LAUNCH} {option}"));
         if self == Self::Old {
             config.cpu += ",-avx,-avx2,-avx512f,-sha-ni";
+        }
+        if self == Self::Isolate {
+            config.extra.extend(trace::filter());
         }
         config
     }
@@ -191,7 +195,7 @@ fn panics(behaviour: &str, expected: &str) {
 }
 
 /// PCR 18 as the guest reads it.
-fn pcr_18(guest: &mut Guest) -> Vec<u8> {
+pub fn pcr_18(guest: &mut Guest) -> Vec<u8> {
     let text = guest.must("cat /sys/class/tpm/tpm0/pcr-sha256/18");
     let digits = text.as_bytes().chunks(2);
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
@@ -199,7 +203,7 @@ fn pcr_18(guest: &mut Guest) -> Vec<u8> {
 }
 
 /// PCR 18 as a stopped machine's TPM has it.
-fn value_of_18(machine: &mut Machine) -> Vec<u8> {
+pub fn value_of_18(machine: &mut Machine) -> Vec<u8> {
     machine.read_pcr(Bank::Sha256, 18).expect("PCR 18")
 }
 
@@ -380,6 +384,7 @@ fn try_out() {
     let settings = match std::env::var("SETTINGS").as_deref() {
         Ok("full") => Settings::Full,
         Ok("fast") => Settings::Fast,
+        Ok("isolate") => Settings::Isolate,
         _ => Settings::Plain,
     };
     for name in std::env::var("NAMES").unwrap_or_default().split(',') {
