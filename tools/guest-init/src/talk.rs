@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `read NAME` | reads a variable of the tests' vendor: its bytes in hexadecimal |
 //! | `write NAME HEX` | writes one |
+//! | `open NAME` | has one written by any user |
 //! | `symbol NAME` | looks up a function of the kernel: its address |
 //! | `cat PATH` | reads a file; line feeds come as ` / ` |
 //! | `put PATH TEXT` | writes one |
@@ -23,12 +24,13 @@
 //! | `hand` | hands over what a launch is judged by |
 //! | `off`, `reboot` | ends |
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use anyhow::{Context, Result};
-use rustix::fs::{ioctl_setflags, IFlags};
+use rustix::fs::{ioctl_getflags, ioctl_setflags, IFlags};
 use rustix::io::Errno;
 use rustix::system::{reboot, RebootCommand};
 use rustix::thread::{sched_getcpu, sched_setaffinity, CpuSet};
@@ -59,12 +61,27 @@ fn read(name: &str) -> io::Result<String> {
     Ok(hexadecimal(buffer.get(4..count).unwrap_or_default()))
 }
 
-fn write(name: &str, data: &[u8]) -> io::Result<String> {
-    let path = variable(name);
-    if let Ok(file) = File::open(&path) {
-        // Variables that are not known to be harmless are protected from accidents.
+/// Variables that are not known to be harmless are protected from accidents: not this one any more.
+fn unprotect(path: &str) -> io::Result<()> {
+    let Ok(file) = File::open(path) else {
+        return Ok(());
+    };
+    if ioctl_getflags(&file)?.contains(IFlags::IMMUTABLE) {
         ioctl_setflags(&file, IFlags::empty())?;
     }
+    Ok(())
+}
+
+fn open_to_all(name: &str) -> io::Result<String> {
+    let path = variable(name);
+    unprotect(&path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o666))?;
+    Ok(String::new())
+}
+
+fn write(name: &str, data: &[u8]) -> io::Result<String> {
+    let path = variable(name);
+    unprotect(&path)?;
     let mut file = OpenOptions::new().write(true).create(true).open(path)?;
     file.write_all(&[&ATTRIBUTES[..], data].concat())?;
     Ok(String::new())
@@ -131,6 +148,7 @@ fn answer(line: &str) -> io::Result<String> {
     match command {
         "read" => read(first),
         "write" => write(first, &bytes(second)?),
+        "open" => open_to_all(first),
         "symbol" => symbol(first),
         "cat" => {
             let text = fs::read(first)?;

@@ -35,6 +35,10 @@ pub enum Settings {
     Trust,
     /// Firmware runs in user mode; a violation ends runtime services.
     Isolate,
+    /// The same; a violation ends the machine.
+    IsolatePanic,
+    /// As `Isolate`, with four processors.
+    IsolateFour,
     /// No launch, and so no gate.
     Plain,
 }
@@ -46,15 +50,19 @@ impl Settings {
             Self::Fast => "slaunch_efi=verify,disable,fast",
             Self::Panic => "slaunch_efi=verify,panic,full panic=-1",
             Self::Trust => "slaunch_efi=trust",
-            Self::Isolate => "slaunch_efi=isolate",
+            Self::Isolate | Self::IsolateFour => "slaunch_efi=isolate",
+            Self::IsolatePanic => "slaunch_efi=isolate,panic panic=-1",
             Self::Plain => return config("console=ttyS0"),
         };
         let mut config = config(&format!("{LAUNCH} {option}"));
         if self == Self::Old {
             config.cpu += ",-avx,-avx2,-avx512f,-sha-ni";
         }
-        if self == Self::Isolate {
+        if matches!(self, Self::Isolate | Self::IsolatePanic) {
             config.extra.extend(trace::filter());
+        }
+        if self == Self::IsolateFour {
+            config.cpus = 4;
         }
         config
     }
@@ -159,8 +167,8 @@ pub fn not_detected(settings: Settings, behaviour: &str) {
 }
 
 /// The machine ends by a panic, after the violation was extended.
-fn panics(behaviour: &str, expected: &str) {
-    let snapshot = snapshot(Settings::Panic);
+pub fn panics(settings: Settings, behaviour: &str, expected: &str) {
+    let snapshot = snapshot(settings);
     let _slot = Slot::take();
     let mut guest = Guest::of(snapshot);
     let before = pcr_18(&mut guest);
@@ -222,27 +230,27 @@ mod panic {
 
     #[test]
     fn cr0_wp() {
-        panics("A01-cr0-wp", "CR0");
+        panics(Settings::Panic, "A01-cr0-wp", "CR0");
     }
 
     #[test]
     fn lstar() {
-        panics("B01-lstar", "LSTAR");
+        panics(Settings::Panic, "B01-lstar", "LSTAR");
     }
 
     #[test]
     fn text() {
-        panics("H01-text", "kernel text");
+        panics(Settings::Panic, "H01-text", "kernel text");
     }
 
     #[test]
     fn page_fault() {
-        panics("E01-pf-read", "#PF");
+        panics(Settings::Panic, "E01-pf-read", "#PF");
     }
 
     #[test]
     fn endless_masked() {
-        panics("E12-loop-cli", "time limit");
+        panics(Settings::Panic, "E12-loop-cli", "time limit");
     }
 }
 
