@@ -85,17 +85,39 @@ const GENERAL_PROTECTION: &str = "privileged instruction ";
 cases! {
     cr0_wp "A01-cr0-wp" ["CR0 written at 0x"];
     cr4_smep "A02-cr4-smep" ["CR4 written at 0x"];
+    cr4_smap "A03-cr4-smap" ["CR4 written at 0x"];
+    cr4_umip "A04-cr4-umip" ["CR4 written at 0x"];
     cr8 "A05-cr8" ["CR8 read at 0x"];
     xcr0 "A06-xcr0" ["privileged instruction 0f 01 "];
     efer "A07-efer-sce" ["MSR 0xc0000080 written at 0x"];
+    efer_svme "A08-efer-svme" ["MSR 0xc0000080 written at 0x"];
     cr3_copy "A09-cr3-copy" ["CR3 read at 0x"];
+    cr4_tsd "A10-cr4-tsd" ["CR4 written at 0x"];
 
     lstar "B01-lstar" ["MSR 0xc0000082 read at 0x"];
+    star "B02-star" ["MSR 0xc0000081 read at 0x"];
+    cstar "B03-cstar" ["MSR 0xc0000083 read at 0x"];
+    sfmask "B04-sfmask" ["MSR 0xc0000084 read at 0x"];
+    sysenter_cs "B05-sysenter-cs" ["MSR 0x174 read at 0x"];
+    sysenter_esp "B06-sysenter-esp" ["MSR 0x175 read at 0x"];
+    sysenter_eip "B07-sysenter-eip" ["MSR 0x176 read at 0x"];
     pat "B08-pat" ["MSR 0x277 read at 0x"];
+    mtrr_def_type "B09-mtrr-def-type" ["MSR 0x2ff read at 0x"];
     mtrr_base "B10-mtrr-base" ["MSR 0x20e read at 0x"];
+    mtrr_mask "B11-mtrr-mask" ["MSR 0x20f read at 0x"];
+    mtrr_fix "B12-mtrr-fix" ["MSR 0x268 read at 0x"];
+    debugctl "B13-debugctl" ["MSR 0x1d9 read at 0x"];
+    fs_base "B14-fs-base" ["MSR 0xc0000100 read at 0x"];
     gs_base "B15-gs-base" ["MSR 0xc0000101 read at 0x"];
+    kernel_gs_base "B16-kernel-gs-base" ["MSR 0xc0000102 read at 0x"];
+    tsc_aux "B17-tsc-aux" ["MSR 0xc0000103 read at 0x"];
     tsc_adjust "B18-tsc-adjust" ["MSR 0x3b read at 0x"];
     apic_base "B19-apic-base" ["MSR 0x1b written at 0x"];
+    vm_hsave_pa "B20-vm-hsave-pa" ["MSR 0xc0010117 read at 0x"];
+    vm_cr "B21-vm-cr" ["MSR 0xc0010114 read at 0x"];
+    spec_ctrl "B22-spec-ctrl" ["MSR 0x48 read at 0x"];
+    misc_enable "B23-misc-enable" ["MSR 0x1a0 read at 0x"];
+    s_cet "B24-s-cet" ["MSR 0x6a2 read at 0x"];
 
     // That the tables may not even be looked for is UMIP's doing.
     lidt "C01-lidt" ["privileged instruction 0f 01 "];
@@ -106,7 +128,11 @@ cases! {
     dr7 "C07-dr7" ["privileged instruction 0f 21 "];
     dr0 "C08-dr0" ["privileged instruction 0f 21 "];
 
+    // Behind the stack; below, behind the area for results.
+    stack "D16-stack" ["exception 14, code 0x4, address 0x7e0000018000 at 0x"];
+
     read_nothing "E01-pf-read" [PAGE_FAULT];
+    write_text "E02-pf-write" ["MSR 0xc0000082 read at 0x"];
     execute_data "E03-pf-execute" [PAGE_FAULT];
     non_canonical "E04-gp" [GENERAL_PROTECTION, "exception 13, "];
     divide "E05-de" ["exception 0, "];
@@ -116,21 +142,33 @@ cases! {
     breakpoint "E09-bp" ["exception 3, "];
     endless "E10-loop" ["time limit "];
     // Interrupts are on all the while.
+    endless_interruptible "E11-loop-sti" ["time limit "];
     endless_masked "E12-loop-cli" ["time limit "];
     halted "E13-hlt-cli" ["HLT at 0x"];
+    undefined_backwards "E14-df-then-ud" ["exception 6, "];
 
     overrun "F01-overrun" [PAGE_FAULT];
     larger "F02-size" ["data size 0x"];
     largest "F03-size-wrap" ["data size 0x"];
+    overrun_byte "F04-overrun-byte" ["exception 14, code 0x4, address 0x7e0000040000 at 0x"];
 
+    text "H01-text" ["MSR 0xc0000082 read at 0x"];
+    text_alias "H02-text-alias" ["MSR 0xc0000082 read at 0x"];
+    text_and_back "H03-text-and-back" ["MSR 0xc0000082 read at 0x"];
     read_only_data "H04-rodata" [PAGE_FAULT];
     entry_of_text "H05-pte-text" ["MSR 0xc0000082 read at 0x"];
+    entry_of_read_only_data "H06-pte-rodata" [PAGE_FAULT];
+    entry_of_idt "H07-pte-idt" ["privileged instruction 0f 01 "];
     entry_of_efi_data "H08-pte-efi" [PAGE_FAULT];
+    entry_of_efi_code "H09-pte-efi-code" [PAGE_FAULT];
     own_code "H10-own-code" [PAGE_FAULT, "CR0 written at 0x"];
+    firmware_code "H11-firmware-code" [PAGE_FAULT, "CR0 written at 0x"];
     data "H12-data" [PAGE_FAULT];
+    entry_of_text_alias "H13-pte-text-alias" ["MSR 0xc0000082 read at 0x"];
 
     set_variable "S01-cr0-wp" ["CR0 written at 0x"];
     set_variable_msr "S02-lstar" ["MSR 0xc0000082 read at 0x"];
+    set_variable_read "S03-pf-read" [PAGE_FAULT];
 
     syscall "J01-syscall" ["system call"];
     // Where there are no 32-bit programs there is no such interrupt.
@@ -164,6 +202,7 @@ fn harmless() {
     let before = state(&mut guest);
     for behaviour in [
         "A00-nothing",
+        "C06-ds",
         "D01-df",
         "D02-ac",
         "D03-nt",
