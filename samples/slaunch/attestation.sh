@@ -41,7 +41,8 @@ control() {
 # extend PCR DIGEST: TPM2_PCR_Extend of SHA-256. tpm2-tools would go back to locality 0.
 extend() {
 	local command
-	command=$(printf '80020000004100000182%08x0000000940000009000000000000000001000b%s' "$1" "$2")
+	command=$(printf '80020000004100000182%08x' "$1")
+	command+="0000000940000009000000000000000001000b$2"
 	# In one piece: the TPM takes what comes at once for a command.
 	printf "%b" "$(sed 's/../\\x&/g' <<< "$command")" |
 		dd bs=65 count=1 iflag=fullblock status=none >&3
@@ -79,7 +80,8 @@ make_key() {
 attest() {
 	local nonce
 	nonce=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
-	tpm2_quote -Q -c "$DIR/ak.ctx" -l sha256:17,18 -q "$nonce" -m "$DIR/quote.msg" -s "$DIR/quote.sig" -g sha256
+	tpm2_quote -Q -c "$DIR/ak.ctx" -l sha256:17,18 -q "$nonce" -g sha256 \
+		-m "$DIR/quote.msg" -s "$DIR/quote.sig"
 	tpm2_flushcontext -t
 	slaunch verify --quote "$DIR/quote.msg" --signature "$DIR/quote.sig" --key "$DIR/ak.pub" \
 		--nonce "$nonce" --log "$LAUNCH/eventlog.bin" --policy "$DIR/policy.json"

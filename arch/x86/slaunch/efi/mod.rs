@@ -76,8 +76,8 @@ extern "C" fn slaunch_efi_off() -> bool {
     setting::is_set() && settings().mode == Mode::Off
 }
 
-/// The mode that the call under way was prepared in, and whether it may sleep, as [`mark`] has them;
-/// 0 if none was.
+/// The mode that the call under way was prepared in, and whether it may sleep, as [`mark`] has
+/// them; 0 if none was.
 static PREPARED: Atomic<u32> = Atomic::new(0);
 
 fn mark(mode: Mode, sleeps: bool) -> u32 {

@@ -30,7 +30,6 @@
 
 #include <asm/fpu/signal.h>
 #include <asm/insn-eval.h>
-#include <asm/processor.h>
 #include <asm/ptrace.h>
 
 #include "insn.h"
@@ -208,6 +207,7 @@ static int task(void *mm)
 	task_lock(current);
 	current->vfork_done = &answer;
 	task_unlock(current);
+	/* After all of the above. With slaunch_efi_start(). */
 	smp_store_release(&slaunch_efi_task, current);
 	complete(&answer);
 	if (!slaunch_efi_begin(current_pt_regs()))
@@ -240,6 +240,7 @@ int slaunch_efi_start(struct mm_struct *mm)
 	pid = kernel_clone(&args);
 	if (pid >= 0) {
 		wait_for_completion(&answer);
+		/* With the store in task(). */
 		if (smp_load_acquire(&slaunch_efi_task))
 			return 0;
 	}
