@@ -4,9 +4,10 @@
 # bench.sh: the numbers this project holds itself to (`make bench`): sizes of
 # the loader block and the early code, speed of the hash code against OpenSSL,
 # cost of a launch in instructions, of the EFI gate for a call, speed and length of
-# the TPM driver against the C drivers. Fails when one is missed.
+# the TPM driver against the C drivers, speed of "slaunch log" against tpm2_eventlog.
+# Fails when one is missed.
 #
-# ONLY=sizes,hashes,launches,gate,extends,lines limits it to some of these.
+# ONLY=sizes,hashes,launches,gate,extends,log,lines limits it to some of these.
 
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
@@ -210,6 +211,15 @@ extends() {
 		--initrd "$OUT/guest/initramfs.cpio" --min-ratio $EXTEND_RATIO || MISSED=1
 }
 
+# The test says what it has measured, and what it expects.
+log() {
+	local log=$CACHE/log/log-bench.log status=0
+	"$CARGO" test --release --locked --quiet -p slaunch --test large --manifest-path "$REPO/tools/Cargo.toml" \
+		--target-dir "$CACHE/target" -- --ignored --nocapture speed > "$log" 2>&1 || status=$?
+	grep '^  [a-z].* ms' "$log" || die "\"slaunch log\" could not be measured" "all of cargo's output: $log"
+	[ $status = 0 ] || MISSED=1
+}
+
 # count FILE...: lines that are not blank.
 count() {
 	cat "$@" | grep -cv '^[[:space:]]*$'
@@ -251,6 +261,7 @@ main() {
 	part launches "A launch, from SKINIT to startup_64, in guest instructions" launches
 	part gate "The EFI gate: one call of GetVariable, median" gate
 	part extends "PCR extends per second through /dev/tpm0, best turns, median of 5 rounds" extends
+	part log "A log of 100,000 events" log
 	part lines "Lines of the TPM driver, against tpm_tis_core.c, tpm_tis.c and tpm_crb.c" lines
 	[ $MISSED = 0 ] || die "a number was missed"
 }

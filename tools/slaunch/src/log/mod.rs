@@ -2,28 +2,31 @@
 
 //! `slaunch log`: the event log as a table, JSON or YAML, one event after the other.
 
-mod json;
+mod document;
 mod names;
 mod readable;
 mod show;
 mod table;
 mod walk;
-mod yaml;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use serde_saphyr::{ser, SerializerOptions};
 
 use crate::cli::LogArgs;
 use crate::exit::Answer;
 use crate::input::{self, Root};
 use crate::out::Paint;
 
+use document::Document;
+use table::Table;
+
 pub use names::type_name;
 pub use readable::Readable;
-pub use show::{Filter, Shower};
-pub use walk::{explain, walk, Damage, Format, Header, Item, Sink, Summary};
+pub use show::Filter;
+pub use walk::{explain, header, walk, Damage, Format, Header, Item, Sink, Summary};
 
 /// Where a launched kernel publishes its log.
 pub const PUBLISHED: &str = "/sys/kernel/security/slaunch/eventlog";
@@ -47,6 +50,19 @@ pub fn read(file: Option<&Path>, root: &Root) -> Result<Vec<u8>> {
     })
 }
 
+/// Writes YAML.
+fn yaml(mut out: &mut dyn Write, document: &Document<'_>) -> Result<()> {
+    // A digest stays on its line, however long it is.
+    let options = SerializerOptions {
+        prefer_block_scalars: false,
+        ..SerializerOptions::default()
+    };
+    serde_saphyr::to_io_writer_with_options(&mut out, document, options).map_err(|e| match e {
+        ser::Error::IO { error } => error.into(),
+        other => other.into(),
+    })
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -66,15 +82,19 @@ pub fn run(
         digests: !args.no_digests,
     };
     let mut out = std::io::BufWriter::with_capacity(1 << 16, out);
-    let mut shower: Box<dyn Shower + '_> = match (json, args.yaml) {
-        (true, _) => Box::new(json::Json::new(&mut out)),
-        (false, true) => Box::new(yaml::Yaml::new(&mut out)),
-        (false, false) => Box::new(table::Table::new(&mut out, paint)),
-    };
-    let mut sink = show::Filtered::new(&filter, &mut *shower);
-    let summary = walk(&bytes, &mut sink)?;
-    shower.end(&summary)?;
-    drop(shower);
+    let log = &bytes;
+    let filter = &filter;
+    if json {
+        serde_json::to_writer_pretty(&mut out, &Document { log, filter })
+            .map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else if args.yaml {
+        yaml(&mut out, &Document { log, filter })?;
+    } else {
+        let mut table = Table::new(&mut out, paint, filter);
+        let summary = walk(log, &mut table)?;
+        table.end(&summary)?;
+    }
     out.flush()?;
     Ok(Answer::Yes)
 }

@@ -2,27 +2,6 @@
 
 //! What the ways of showing a log have in common.
 
-use anyhow::Result;
-
-use super::walk::{Header, Item, Sink, Summary};
-
-/// A way to show a log.
-pub trait Shower: Sink {
-    /// After all events.
-    ///
-    /// # Errors
-    ///
-    /// The output cannot be written.
-    fn end(&mut self, summary: &Summary) -> Result<()>;
-
-    /// Shows one event with some of its digests.
-    ///
-    /// # Errors
-    ///
-    /// The output cannot be written.
-    fn event(&mut self, number: usize, event: &tpm_core::Event<'_>, filter: &Filter) -> Result<()>;
-}
-
 /// What to show.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -35,6 +14,11 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether to show this event.
+    pub fn passes(&self, event: &tpm_core::Event<'_>) -> bool {
+        self.pcrs.is_empty() || self.pcrs.contains(&event.pcr)
+    }
+
     /// The digests to show.
     pub fn digests<'a>(
         &self,
@@ -45,36 +29,6 @@ impl Filter {
             .digests
             .iter()
             .filter(move |(id, _)| wanted && bank.is_none_or(|bank| bank == *id))
-    }
-}
-
-/// Shows what the filter lets through.
-pub(super) struct Filtered<'a, 'b> {
-    filter: &'a Filter,
-    shower: &'a mut (dyn Shower + 'b),
-}
-
-impl<'a, 'b> Filtered<'a, 'b> {
-    pub(super) fn new(filter: &'a Filter, shower: &'a mut (dyn Shower + 'b)) -> Self {
-        Self { filter, shower }
-    }
-}
-
-impl Sink for Filtered<'_, '_> {
-    fn begin(&mut self, header: &Header) -> Result<()> {
-        self.shower.begin(header)
-    }
-
-    fn item(&mut self, item: Item<'_>) -> Result<()> {
-        match item {
-            Item::Event(number, event) => {
-                if self.filter.pcrs.is_empty() || self.filter.pcrs.contains(&event.pcr) {
-                    self.shower.event(number, &event, self.filter)?;
-                }
-                Ok(())
-            }
-            Item::Damage(_) => self.shower.item(item),
-        }
     }
 }
 

@@ -175,61 +175,85 @@ fn record_len(event: &Event<'_>, format: LogFormat) -> usize {
     event.data.len().saturating_add(digests).saturating_add(12)
 }
 
+/// What there is to know before the walk.
+struct Start<'a> {
+    header: Header,
+    /// A header that tells which banks there are.
+    head: Cow<'a, [u8]>,
+    /// Up to where there are events.
+    log: &'a [u8],
+    summary: Summary,
+}
+
+impl<'a> Start<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        match LogReader::whole(bytes) {
+            Ok(reader) => {
+                let (end, missing) = end(&reader, bytes);
+                let log = bytes.get(..end).unwrap_or(bytes);
+                let rest = bytes.get(end..).unwrap_or(&[]);
+                Self {
+                    header: Header {
+                        format: Format(reader.log_format()),
+                        banks: reader.banks().iter().map(|alg| alg.id()).collect(),
+                        bytes: log.len(),
+                        vendor: reader.header().vendor,
+                        damage: None,
+                    },
+                    head: bytes.get(..reader.header().size).unwrap_or(bytes).into(),
+                    log,
+                    summary: Summary {
+                        missing,
+                        behind: rest.iter().filter(|byte| **byte != 0).count(),
+                        ..Summary::default()
+                    },
+                }
+            }
+            Err(error) => {
+                let format = if bytes.starts_with(CONTAINER) {
+                    LogFormat::Tpm12
+                } else {
+                    LogFormat::Agile
+                };
+                Self {
+                    header: Header {
+                        format: Format(format),
+                        banks: Vec::new(),
+                        bytes: bytes.len(),
+                        vendor: None,
+                        damage: Some(error),
+                    },
+                    head: stand_in(format).into(),
+                    log: bytes,
+                    summary: Summary::default(),
+                }
+            }
+        }
+    }
+}
+
+/// What the log in `bytes` says before its first event.
+pub fn header(bytes: &[u8]) -> Header {
+    Start::new(bytes).header
+}
+
 /// Goes through the log in `bytes`, and gives all that is in it to `sink`.
 ///
 /// # Errors
 ///
 /// Those of the sink; none of the log.
 pub fn walk(bytes: &[u8], sink: &mut dyn Sink) -> Result<Summary> {
-    let mut summary = Summary::default();
-    let container = bytes.starts_with(CONTAINER);
-    let (header, head, log) = match LogReader::whole(bytes) {
-        Ok(reader) => {
-            let (end, missing) = end(&reader, bytes);
-            let log = bytes.get(..end).unwrap_or(bytes);
-            summary.missing = missing;
-            let rest = bytes.get(end..).unwrap_or(&[]);
-            summary.behind = rest.iter().filter(|byte| **byte != 0).count();
-            let header = Header {
-                format: Format(reader.log_format()),
-                banks: reader.banks().iter().map(|alg| alg.id()).collect(),
-                bytes: log.len(),
-                vendor: reader.header().vendor,
-                damage: None,
-            };
-            let size = reader.header().size;
-            (
-                header,
-                Cow::Borrowed(bytes.get(..size).unwrap_or(bytes)),
-                log,
-            )
-        }
-        Err(error) => {
-            let format = if container {
-                LogFormat::Tpm12
-            } else {
-                LogFormat::Agile
-            };
-            let header = Header {
-                format: Format(format),
-                banks: Vec::new(),
-                bytes: bytes.len(),
-                vendor: None,
-                damage: Some(error),
-            };
-            (header, Cow::Owned(stand_in(format)), bytes)
-        }
-    };
-    sink.begin(&header)?;
+    let start = Start::new(bytes);
+    sink.begin(&start.header)?;
     let mut walker = Walker {
-        format: header.format.0,
-        head: &head,
-        log,
+        format: start.header.format.0,
+        head: &start.head,
+        log: start.log,
         sink,
-        summary,
+        summary: start.summary,
     };
-    match header.damage {
-        None => walker.events(head.len())?,
+    match start.header.damage {
+        None => walker.events(start.head.len())?,
         Some(error) => walker.damaged(error)?,
     }
     Ok(walker.summary)
