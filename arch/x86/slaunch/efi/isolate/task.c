@@ -13,7 +13,9 @@
 #include <linux/gfp.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/nospec.h>
 #include <linux/oom.h>
+#include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/reboot.h>
 #include <linux/rseq.h>
@@ -152,6 +154,12 @@ static int strip(void)
 	task_unlock(current->group_leader);
 	current->flags |= PF_NOFREEZE;
 	set_user_nice(current, 0);
+
+	/* Where that is a choice. Elsewhere it is so anyway, or there is no need. */
+	arch_prctl_spec_ctrl_set(current, PR_SPEC_INDIRECT_BRANCH,
+				 PR_SPEC_FORCE_DISABLE);
+	arch_prctl_spec_ctrl_set(current, PR_SPEC_STORE_BYPASS,
+				 PR_SPEC_FORCE_DISABLE);
 	return 0;
 }
 
