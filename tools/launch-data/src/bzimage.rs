@@ -63,15 +63,16 @@ pub fn slb(file: &[u8]) -> Result<&[u8]> {
             number < MOST_BLOCKS,
             "the kernel file looks like a loader block in more than {MOST_BLOCKS} places"
         );
-        // The block's word at +4 is the offset of the structure just found.
+        // The block's word at +4 is the offset of the structure just found, and one of zeros follows.
+        // The offset alone is among any 64 KiB of what was compressed, by chance.
         for offset in 6..at.min(0xffff) {
             let Some(base) = at.checked_sub(offset) else {
                 break;
             };
-            let Some(header) = slice_at(file, base, 6) else {
+            let Some(header) = slice_at(file, base, 8) else {
                 break;
             };
-            if usize::from(u16_at(header, 4)?) != offset {
+            if usize::from(u16_at(header, 4)?) != offset || u16_at(header, 6)? != 0 {
                 continue;
             }
             let entry = usize::from(u16_at(header, 0)?);

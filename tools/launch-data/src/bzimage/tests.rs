@@ -111,6 +111,11 @@ fn loader_blocks() {
     let good = made(&Shape::default());
     let two = [&good[..], &good[good.len() - 256..]].concat();
     assert!(slb(&two).unwrap_err().to_string().contains("two"));
+    // What only looks like the header of the same block: here it is 160 bytes before its structure.
+    let mut like = good.clone();
+    let at = good.len() - 256 - 96;
+    put(&mut like, at, &[32, 0, 0, 1, 160, 0, 1, 0]);
+    assert_eq!(slb(&like).unwrap(), slb(&good).unwrap());
     // As many as there is room for: an answer all the same, and soon.
     let many = SLB_INFO.repeat(1 << 20);
     assert!(slb(&many).unwrap_err().to_string().contains("16 places"));
