@@ -273,9 +273,8 @@ impl Gate {
             Mode::Isolate => [Some(smm), Some(svam)],
             _ => [Some(depth), None],
         };
-        [self.mode.name(), policy]
-            .into_iter()
-            .chain(rest.into_iter().flatten())
+        let words = [Some(self.mode.name()), Some(policy), rest[0], rest[1]];
+        (0..words.len()).filter_map(move |i| words.get(i).copied().flatten())
     }
 
     /// The settings as text, `EFI gate: verify,panic,full`: what is measured.

@@ -47,7 +47,7 @@
 	.code32
 .Lhead:
 
-SYM_CODE_START(slb_entry)
+SYM_CODE_START_NOALIGN(slb_entry)
 	cli
 	cld
 	movl	%eax, %ebp
@@ -263,7 +263,7 @@ SYM_CODE_START(slb_entry)
 SYM_CODE_END(slb_entry)
 
 /* Fill the 32-bit IDT, and load it. Clobbers EAX, ECX, EDX, EDI; .Llidt32: EAX. */
-SYM_CODE_START_LOCAL(slb_idt32_setup)
+SYM_CODE_START_LOCAL_NOALIGN(slb_idt32_setup)
 .Lidt32:
 	leal	rva(.Lvectors32)(%ebp), %eax
 	leal	rva(slb_idt32)(%ebp), %edi
@@ -293,7 +293,7 @@ SYM_CODE_END(slb_idt32_setup)
  * An exception outside slb_main(), or in the kernel's first instructions, which
  * still run on this IDT. EBP may be anything then.
  */
-SYM_CODE_START_LOCAL(slb_exception32)
+SYM_CODE_START_LOCAL_NOALIGN(slb_exception32)
 	.balign 8
 .Lvectors32:
 	.set	vector, 0
@@ -354,7 +354,7 @@ SYM_CODE_END(slb_exception32)
 
 /* Exceptions in long mode: slb_exception(base, vector, error code, RIP). */
 	.code64
-SYM_CODE_START_LOCAL(slb_exception64)
+SYM_CODE_START_LOCAL_NOALIGN(slb_exception64)
 	.balign 8
 .Lvectors64:
 	.set	vector, 0
@@ -385,7 +385,7 @@ SYM_CODE_START_LOCAL(slb_exception64)
 SYM_CODE_END(slb_exception64)
 
 /* void slb_reset(void): the same resets as above, and no return. */
-SYM_CODE_START(slb_reset)
+SYM_CODE_START_NOALIGN(slb_reset)
 	movl	$RESET_PORT, %edx
 	movb	$0x02, %al
 	outb	%al, %dx
