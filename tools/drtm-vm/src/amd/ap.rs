@@ -16,6 +16,12 @@ const MESSAGES: u64 = 0xfee0_0000;
 /// Delivery mode NMI.
 const NMI: u32 = 0x400;
 
+/// Where a processor stands after INIT: the offset in its code segment, and the physical address.
+const RESET: u64 = 0xfff0;
+const RESET_ADDRESS: u64 = 0xffff_fff0;
+/// `hlt`, and a jump back to it.
+const HALT: [u8; 3] = [0xf4, 0xeb, 0xfd];
+
 /// What an application processor was found doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ApState {
@@ -38,13 +44,24 @@ pub fn state(gdb: &mut Gdb, cpu: usize) -> Result<ApState> {
     let cs = gdb.register(cpu, Reg::Cs)?;
     let cr0 = gdb.register(cpu, Reg::Cr0)?;
     let halted = gdb.halted(cpu)?;
+    // There, or behind the instruction of `hold`.
+    let at_reset = (RESET..=RESET + 1).contains(&rip) && cs == 0xf000;
     Ok(ApState {
         cpu,
-        waits_for_startup: halted && rip == 0xfff0 && cs == 0xf000 && cr0 & CR0_PE == 0,
+        waits_for_startup: halted && at_reset && cr0 & CR0_PE == 0,
         rip,
         cs,
         halted,
     })
+}
+
+/// Keeps processors that wait for a start-up interrupt where they are. Silicon holds an SMI back there. QEMU
+/// has it served, and the processor go on at the reset vector afterwards: so that is made a `hlt`. In this
+/// machine nothing starts there any more, for a reset ends the run.
+///
+/// The boot processor must have no paging.
+pub fn hold(gdb: &mut Gdb) -> Result<()> {
+    gdb.write(0, RESET_ADDRESS, &HALT)
 }
 
 /// Lets INIT interrupts that were sent take effect. On silicon that is a matter of cycles. QEMU

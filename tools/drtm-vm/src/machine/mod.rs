@@ -247,6 +247,9 @@ impl Machine {
             before,
             aps,
         )?;
+        if self.config.firmware.has_smm() {
+            ap::hold(&mut self.qemu.gdb)?;
+        }
         for locality in &report.active_localities {
             self.report.remarks.push(format!(
                 "TPM locality {locality} was active at SKINIT; hardware may ignore the hash then"

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Firmware in user mode that keeps its variables by system management mode: the other build of OVMF.
-//!
-//! One processor: a second one, which the firmware has parked, does not come up after a launch in this
-//! machine, whatever the mode of the gate.
 
 use drtm_vm::{Config, Firmware};
 
@@ -14,7 +11,6 @@ use crate::talk::{config, Guest};
 fn boot(words: &str) -> Guest {
     Guest::boot(&Config {
         firmware: Firmware::smm(),
-        cpus: 1,
         ..config(&format!("{LAUNCH} slaunch_efi={words}"))
     })
 }
@@ -43,8 +39,18 @@ fn denied() {
     assert!(text.contains(": SMM denied at 0x"), "{text}");
     assert_eq!(guest.gate("violations"), "1");
     assert!(guest.ask(&format!("cat {VARIABLE}")).starts_with("error "));
-    assert_eq!(guest.must("cpus"), "0");
+    assert_eq!(guest.must("cpus"), "0 1");
     let state = guest.must("cat /sys/kernel/security/slaunch/state");
     let words = "efi_gate: isolate,disable,smm=deny,svam=auto / efi_services: stopped";
     assert!(state.contains(words), "{state}");
+}
+
+/// Firmware in the kernel has entered SMM, with all processors, before the second one starts.
+#[test]
+fn native() {
+    let _slot = Slot::take();
+    let mut guest = boot("trust");
+    assert!(guest.must(&format!("cat {VARIABLE}")).contains("en"));
+    assert_eq!(guest.must("cpus"), "0 1");
+    assert_eq!(guest.gate("violations"), "0");
 }
