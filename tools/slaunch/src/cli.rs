@@ -40,6 +40,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Tell whether this machine was launched, and what to do if not
+    ///
+    /// TXT.ERRORCODE, the last error of a launch on Intel, is shown where the kernel publishes it as
+    /// txt/errorcode beside the state. This kernel does not launch on Intel yet and has no such file; a code
+    /// from elsewhere is explained by --explain.
     Status(StatusArgs),
     /// Show the event log
     Log(LogArgs),
@@ -172,11 +176,13 @@ pub struct PredictArgs {
 pub enum PolicyFormat {
     /// For "slaunch verify": values and events of every bank and PCR
     Json,
-    /// Components of systemd-pcrlock
+    /// Components of systemd-pcrlock, to show a log with: it binds nothing to PCR 17 and 18
     Pcrlock,
+    /// The argument of systemd-cryptenroll --tpm2-pcrs=, with the values (systemd 255 or later)
+    Cryptenroll,
     /// The digest of TPM2_PolicyPCR, as tpm2_createpolicy --policy-pcr gives it
     Tpm2,
-    /// The tpm_policy of Keylime
+    /// The tpm_policy of Keylime, as its tenant takes it
     Keylime,
 }
 
@@ -201,7 +207,7 @@ pub struct PolicyArgs {
     /// Only these PCRs (can be given several times); else 17 and 18
     #[arg(long, value_parser = pcr, value_delimiter = ',')]
     pub pcr: Vec<u32>,
-    /// The bank, for tpm2 and keylime
+    /// The bank, for cryptenroll, tpm2 and keylime
     #[arg(long, value_parser = bank::parse, default_value = "sha256")]
     pub bank: Alg,
     /// The hash of the policy session, for tpm2

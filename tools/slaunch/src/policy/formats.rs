@@ -65,6 +65,15 @@ pub(super) fn pcrlock(
     Ok(files)
 }
 
+/// PCRs with their values as systemd-cryptenroll takes them.
+pub(super) fn cryptenroll(bank: Alg, values: &BTreeMap<u32, Vec<u8>>) -> String {
+    let values: Vec<_> = values
+        .iter()
+        .map(|(pcr, value)| format!("{pcr}:{}={}", bank.name(), hex::encode(value)))
+        .collect();
+    values.join("+")
+}
+
 /// The digest of TPM2_PolicyPCR, as `tpm2_createpolicy --policy-pcr` gives it, and the values in the form in
 /// which that program takes them (TCG TPM 2.0 Library, Part 3, 23.7).
 pub(super) fn tpm2(
@@ -93,15 +102,14 @@ pub(super) fn tpm2(
     ])
 }
 
-/// `tpm_policy` of Keylime: the values that each PCR may have.
+/// `tpm_policy` for Keylime's tenant: the values that each PCR may have. The tenant itself adds the mask of PCRs
+/// that the verifier asks the agent for, and takes nothing but PCRs.
 pub(super) fn keylime(values: &BTreeMap<u32, Vec<Vec<u8>>>) -> Result<String> {
-    let mask = values.keys().fold(0u32, |mask, pcr| mask | 1 << (pcr % 32));
     let mut object = serde_json::Map::new();
     for (pcr, values) in values {
         let values: Vec<_> = values.iter().map(hex::encode).collect();
         object.insert(pcr.to_string(), json!(values));
     }
-    object.insert("mask".into(), json!(format!("{mask:#x}")));
     let mut text = serde_json::to_string_pretty(&object)?;
     text.push('\n');
     Ok(text)

@@ -20,6 +20,11 @@ use crate::predict::{Prediction, Stage};
 
 pub use model::{Accept, Pattern, Policy, FORMAT, MOST_EVENTS, VERSION};
 
+/// What systemd-pcrlock makes of its components; seen with version 257.
+const PCRLOCK: &str =
+    "systemd-pcrlock finds these events in a log, but it reckons with PCR 17 and 18 as they are \
+    without a launch, and leaves both out of its policy: --format cryptenroll binds a disk";
+
 /// A prediction with a name.
 struct Named {
     name: String,
@@ -143,6 +148,16 @@ pub fn run(args: &PolicyArgs, out: &mut dyn Write) -> Result<Answer> {
                 files.len()
             );
             deliver(&files, dir, out)?;
+            eprintln!("slaunch: note: {PCRLOCK}");
+        }
+        PolicyFormat::Cryptenroll => {
+            let [Named { prediction, .. }] = &*predictions else {
+                bail!("a disk is bound to one launch at a time: give one prediction");
+            };
+            let values = chosen(prediction, args.bank, pcrs, stage)?;
+            let mut text = formats::cryptenroll(args.bank, &values);
+            text.push('\n');
+            deliver(&[("tpm2-pcrs".into(), text.into_bytes())], dir, out)?;
         }
         PolicyFormat::Tpm2 => {
             let [Named { prediction, .. }] = &*predictions else {

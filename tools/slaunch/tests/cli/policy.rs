@@ -74,19 +74,31 @@ fn other_forms() {
     let second = tpm.file("second.json", &serde_json::to_vec(&second).unwrap());
     let text = answer(0, &["policy", &good, &second, "--format", "keylime"]);
     let value: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(value["mask"], "0x60000");
+    let pcrs: Vec<_> = value.as_object().unwrap().keys().collect();
+    assert_eq!(pcrs, ["17", "18"]);
     assert_eq!(value["17"].as_array().unwrap().len(), 2);
     assert_eq!(
         value["18"],
         json!([hex::encode(log.replay(Alg::Sha256, 18).unwrap())])
     );
+    // systemd-cryptenroll: PCRs with their values.
+    let text = answer(0, &["policy", &good, "--format", "cryptenroll"]);
+    let value = |pcr| hex::encode(log.replay(Alg::Sha256, pcr).unwrap());
+    let wanted = format!("17:sha256={}+18:sha256={}\n", value(17), value(18));
+    assert_eq!(text, wanted);
+    let args = ["policy", &good, &second, "--format", "cryptenroll"];
+    assert!(slaunch(&args).err.contains("one launch at a time"));
     // systemd-pcrlock: the digests that are extended; two launches side by side.
     let out = tpm.path("pcrlock.d");
-    answer(
-        0,
-        &[
-            "policy", &good, &second, "--format", "pcrlock", "--out", &out,
-        ],
+    let args = [
+        "policy", &good, &second, "--format", "pcrlock", "--out", &out,
+    ];
+    let said = slaunch(&args);
+    assert_eq!(said.code, 0);
+    assert!(
+        said.err.contains("leaves both out of its policy"),
+        "{}",
+        said.err
     );
     for (component, pcr) in [("830-slaunch-code", 17), ("840-slaunch-config", 18)] {
         let path = tpm.path(&format!("pcrlock.d/{component}.pcrlock.d/good.pcrlock"));
@@ -118,7 +130,7 @@ fn other_forms() {
     open.events[3].digests = BTreeMap::new();
     open.pcrs = predict::values(&[Alg::Sha1, Alg::Sha256], &open.events);
     let open = tpm.file("open.json", &serde_json::to_vec(&open).unwrap());
-    for format in ["pcrlock", "tpm2", "keylime"] {
+    for format in ["pcrlock", "cryptenroll", "tpm2", "keylime"] {
         let args = ["policy", &open, "--format", format, "--out", &out];
         let said = slaunch(&args);
         assert!(said.code == 3 && said.err.contains("--log"), "{}", said.err);
