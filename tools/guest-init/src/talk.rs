@@ -82,7 +82,11 @@ fn open_to_all(name: &str) -> io::Result<String> {
 fn write(name: &str, data: &[u8]) -> io::Result<String> {
     let path = variable(name);
     unprotect(&path)?;
-    let mut file = OpenOptions::new().write(true).create(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
     file.write_all(&[&ATTRIBUTES[..], data].concat())?;
     Ok(String::new())
 }
