@@ -16,7 +16,7 @@ pub struct Platform {
     pub pm_timer: u16,
     /// The ports of the PM1 control registers (`PM1a_CNT_BLK`, `PM1b_CNT_BLK`), or 0.
     pub pm1_control: [u16; 2],
-    /// The port for commands to system management mode (`SMI_CMD`), or 0; 0xb2 then.
+    /// The port for commands to system management mode (`SMI_CMD`), or 0 if there is no such mode.
     pub smi_command: u16,
     /// Commands to system management mode that are the kernel's (`ACPI_ENABLE`, `ACPI_DISABLE`,
     /// `S4BIOS_REQ`, `PSTATE_CNT`, `CST_CNT`), or 0.

@@ -111,7 +111,7 @@ impl Ports {
             CLOCK_DATA if byte && self.is_clock() => {
                 Ok(machine.clock_read(self.index & !CLOCK_NMI).into())
             }
-            _ if port == self.smi_command() || port == self.smi_data() => {
+            _ if self.is_smi_command(port) || self.is_smi_data(port) => {
                 self.smm_allowed()?;
                 match byte {
                     true => Ok(machine.port_read(port, size)),
@@ -161,11 +161,11 @@ impl Ports {
                     _ => machine.clock_write(index, low),
                 }
             }
-            _ if port == self.smi_data() && byte => {
+            _ if self.is_smi_data(port) && byte => {
                 self.smm_allowed()?;
                 machine.port_write(port, size, value);
             }
-            _ if port == self.smi_command() && byte => {
+            _ if self.is_smi_command(port) && byte => {
                 self.smm_allowed()?;
                 if low != 0 && self.platform.smi_kernel.contains(&low) {
                     return Err(Abort::SmmCommand(low));
@@ -201,15 +201,13 @@ impl Ports {
         index <= 0x0d || index == century
     }
 
-    fn smi_command(&self) -> u16 {
-        match self.platform.smi_command {
-            0 => SMI_COMMAND,
-            port => port,
-        }
+    fn is_smi_command(&self, port: u16) -> bool {
+        port != 0 && port == self.platform.smi_command
     }
 
-    fn smi_data(&self) -> u16 {
-        self.smi_command().wrapping_add(1)
+    /// The port behind it takes a byte for whoever is asked.
+    fn is_smi_data(&self, port: u16) -> bool {
+        self.is_smi_command(port.wrapping_sub(1))
     }
 
     fn smm_allowed(&self) -> Result<(), Abort> {

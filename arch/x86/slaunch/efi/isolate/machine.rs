@@ -107,6 +107,9 @@ impl Machine for Ports {
 
 /// What ACPI's FADT says of the machine.
 pub(super) fn platform() -> Platform {
+    /// HW_REDUCED_ACPI: the ports of the table have no meaning.
+    const HW_REDUCED: u32 = 1 << 20;
+    const SMI_COMMAND: u16 = 0xb2;
     // SAFETY: Written while the kernel boots.
     let fadt = unsafe { (&raw const bindings::acpi_gbl_FADT).read() };
     // A port in I/O space; 0 for none.
@@ -114,7 +117,11 @@ pub(super) fn platform() -> Platform {
     Platform {
         pm_timer: port(fadt.pm_timer_block),
         pm1_control: [port(fadt.pm1a_control_block), port(fadt.pm1b_control_block)],
-        smi_command: port(fadt.smi_command),
+        smi_command: match (port(fadt.smi_command), fadt.flags & HW_REDUCED) {
+            // Not said there, and where it always is.
+            (0, HW_REDUCED) => SMI_COMMAND,
+            (port, _) => port,
+        },
         smi_kernel: [
             fadt.acpi_enable,
             fadt.acpi_disable,
