@@ -182,6 +182,8 @@ cases! {
     configuration_space "J08-port-cf8" ["port 0xcf8 written, 4 bytes, 0x80000000 at 0x"];
     reset "J09-port-cf9" ["port 0xcf9 written, 1 bytes, 0x6 at 0x"];
     interrupt_controller "J10-port-21" ["port 0x21 written, 1 bytes, 0xff at 0x"];
+    // This machine has no SMM, and says so; the one that has is in smm.rs.
+    smi "J11-smi-flood" ["port 0xb2 written, 1 bytes, 0x"];
     trap_storm "J12-trap-storm" ["too many traps at 0x", "time limit "];
     halt "J13-hlt" ["HLT at 0x"];
     string_out "J14-outs-kernel" ["I/O with memory 0xffff"];

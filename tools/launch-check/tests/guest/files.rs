@@ -10,7 +10,7 @@ use crate::common::{Run, LAUNCH};
 use crate::machine::{cases, config, Ended, Kernel};
 
 /// The cases with every kernel.
-const COMMON: [&str; 9] = [
+const COMMON: [&str; 10] = [
     "permissions",
     "at_first",
     "calls",

@@ -37,9 +37,6 @@ const CLOCK_CENTURY: u8 = 0x32;
 const CLOCK_B: u8 = 0x0b;
 const CLOCK_B_INTERRUPTS: u8 = 0x50;
 
-/// The port of commands to system management mode on all chipsets where FADT does not say.
-const SMI_COMMAND: u16 = 0xb2;
-
 /// The port of POST codes.
 const POST: u16 = 0x80;
 

@@ -109,6 +109,7 @@ impl Machine for Ports {
 pub(super) fn platform() -> Platform {
     /// HW_REDUCED_ACPI: the ports of the table have no meaning.
     const HW_REDUCED: u32 = 1 << 20;
+    /// The port of commands to system management mode on all chipsets.
     const SMI_COMMAND: u16 = 0xb2;
     // SAFETY: Written while the kernel boots.
     let fadt = unsafe { (&raw const bindings::acpi_gbl_FADT).read() };
