@@ -5,11 +5,11 @@
 use insn_check::decode;
 use slaunch_core::gate::Smm;
 use slaunch_core::isolate::abort::Abort;
-use slaunch_core::isolate::emulate::{Action, Emulator};
+use slaunch_core::isolate::emulate::{Action, Emulator, Platform};
 use slaunch_core::isolate::insn::{reg, Regs, Size};
 use slaunch_core::service::Service;
 
-use crate::machine::{emulator, Access, Log, PM1, RETURN, TIMER};
+use crate::machine::{emulator, Access, Log, PLATFORM, PM1, RETURN, TIMER};
 
 /// Runs one instruction with DX, RAX and the rest 0.
 fn run(
@@ -95,6 +95,28 @@ fn reset_only_where_it_is_asked_for() {
             }
         }
     }
+}
+
+/// A machine without system management mode has no port for it, and no port 0 either.
+#[test]
+fn no_system_management_mode() {
+    let mut log = Log::default();
+    let platform = Platform {
+        smi_command: 0,
+        ..PLATFORM
+    };
+    for port in [0, 1, 0xb2, 0xb3] {
+        let mut emulator = Emulator::new(platform, Smm::Allow, RETURN);
+        emulator.begin(Service::SetVariable);
+        let (action, _) = run(&mut emulator, &mut log, &[0xe6, port], 0, 7);
+        let denied = Abort::Port {
+            port: port.into(),
+            size: 1,
+            value: Some(7),
+        };
+        assert_eq!(action, Action::Abort(denied));
+    }
+    assert_eq!(log.0, []);
 }
 
 #[test]

@@ -11,7 +11,7 @@ pub const RETURN: u64 = 0x7fff_0000;
 pub const TIMER: u16 = 0x608;
 pub const PM1: u16 = 0x604;
 
-const PLATFORM: Platform = Platform {
+pub const PLATFORM: Platform = Platform {
     pm_timer: TIMER,
     pm1_control: [PM1, 0],
     smi_command: 0xb2,
