@@ -27,7 +27,6 @@ mod at_locality;
 #[path = "ptp/mod.rs"]
 mod ptp;
 #[path = "core/mod.rs"]
-#[allow(dead_code, unreachable_pub)] // Each crate root uses a part of it.
 mod tpm;
 
 use ptp::bind::{

@@ -3,7 +3,7 @@
 //! Tests with a driver that notes what the TPM layer asks for.
 
 #[macros::kunit_tests(rust_kernel_tpm)]
-mod tests {
+mod cases {
     use crate::{
         faux, new_mutex,
         prelude::*,

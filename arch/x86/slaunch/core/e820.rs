@@ -49,7 +49,7 @@ impl E820Entry {
     }
 
     /// The entry as bytes.
-    pub fn to_bytes(&self) -> [u8; ENTRY_SIZE] {
+    pub fn to_bytes(self) -> [u8; ENTRY_SIZE] {
         let mut bytes = [0; ENTRY_SIZE];
         let mut out = super::bytes::Writer::new(&mut bytes);
         out.u64(self.addr);

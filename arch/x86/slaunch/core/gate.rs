@@ -22,8 +22,7 @@ const PREFIX: &[u8] = b"EFI gate: ";
 /// Bytes of the longest text: the prefix, `isolate,disable,smm=allow,svam=identity`, and a reserve.
 const TEXT_SIZE: usize = 64;
 
-/// What stands between the kernel and the firmware. The order is that of safety: the first is the
-/// safest.
+/// What stands between the kernel and the firmware, the safest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Mode {

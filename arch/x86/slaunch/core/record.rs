@@ -111,7 +111,7 @@ impl LaunchRecord {
     }
 
     /// The record as bytes.
-    pub fn to_bytes(&self) -> [u8; SIZE] {
+    pub fn to_bytes(self) -> [u8; SIZE] {
         let mut bytes = [0; SIZE];
         let mut out = Writer::new(&mut bytes);
         out.u32(MAGIC);

@@ -139,7 +139,7 @@ impl SlbInfo {
     }
 
     /// The information block as the bytes that [`Slb::parse`] expects.
-    pub fn to_bytes(&self) -> [u8; INFO_SIZE] {
+    pub fn to_bytes(self) -> [u8; INFO_SIZE] {
         let mut bytes = [0; INFO_SIZE];
         let mut out = Writer::new(&mut bytes);
         out.u32(INFO_MAGIC);
@@ -181,7 +181,7 @@ impl SlbParams {
     }
 
     /// The parameters as bytes.
-    pub fn to_bytes(&self) -> [u8; PARAMS_SIZE] {
+    pub fn to_bytes(self) -> [u8; PARAMS_SIZE] {
         let mut bytes = [0; PARAMS_SIZE];
         let mut out = Writer::new(&mut bytes);
         out.u32(PARAMS_MAGIC);

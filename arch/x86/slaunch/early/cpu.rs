@@ -103,5 +103,5 @@ pub(crate) fn address_bits() -> u32 {
     if cpuid_eax(HIGHEST_LEAF) < LEAF {
         return LEAST;
     }
-    (cpuid_eax(LEAF) & 0xff).max(LEAST).min(MOST)
+    (cpuid_eax(LEAF) & 0xff).clamp(LEAST, MOST)
 }

@@ -25,10 +25,8 @@ mod hash;
 #[path = "../../../../drivers/char/tpm/core/mmio.rs"]
 mod mmio;
 #[path = "../core/mod.rs"]
-#[allow(dead_code)] // Each root uses a part of it.
 mod slaunch;
 #[path = "../../../../drivers/char/tpm/core/mod.rs"]
-#[allow(dead_code)] // Each root uses a part of it.
 mod tpm;
 
 mod block;

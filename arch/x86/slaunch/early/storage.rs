@@ -42,6 +42,7 @@ static mut GIFT: Gift = Gift {
 ///
 /// To be called once.
 pub(crate) unsafe fn take() -> (&'static mut Work, &'static mut Gift) {
+    let (work, gift) = (&raw mut WORK, &raw mut GIFT);
     // SAFETY: Only this function refers to them, and it is called once.
-    unsafe { (&mut *(&raw mut WORK), &mut *(&raw mut GIFT)) }
+    unsafe { (&mut *work, &mut *gift) }
 }

@@ -87,7 +87,7 @@ pub(crate) fn code_regions() -> impl Iterator<Item = CodeRegion> {
     // SAFETY: The map does not change any more once there are runtime services.
     let map = unsafe { bindings::efi.memmap };
     let count = usize::try_from(map.nr_map).unwrap_or(0);
-    let stride = usize::try_from(map.desc_size).unwrap_or(0);
+    let stride = map.desc_size;
     let start: *const u8 = map.map.cast();
     (0..count).filter_map(move |index| {
         let at = start.wrapping_add(index.wrapping_mul(stride));

@@ -45,12 +45,14 @@ struct Slot {
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    const EMPTY: Self = Self {
-        state: Atomic::new(FREE),
-        number: Atomic::new(0),
-        announced: Atomic::new(false),
-        violation: UnsafeCell::new(Violation::new(Service::Other)),
-    };
+    const fn empty() -> Self {
+        Self {
+            state: Atomic::new(FREE),
+            number: Atomic::new(0),
+            announced: Atomic::new(false),
+            violation: UnsafeCell::new(Violation::new(Service::Other)),
+        }
+    }
 
     /// Whether the slot was in the state `from`, and is now the caller's.
     fn claim(&self, from: u32) -> bool {
@@ -68,7 +70,7 @@ impl Queue {
     /// Nothing.
     pub(crate) const fn new() -> Self {
         Self {
-            slots: [const { Slot::EMPTY }; SLOTS],
+            slots: [const { Slot::empty() }; SLOTS],
             next: Atomic::new(0),
         }
     }

@@ -84,8 +84,7 @@ impl Regions {
         Self {
             next: map.map.addr(),
             end: map.map_end.addr(),
-            // CAST: `usize` is as large on x86-64.
-            size: map.desc_size as usize,
+            size: map.desc_size,
         }
     }
 }

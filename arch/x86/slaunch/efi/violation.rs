@@ -167,11 +167,7 @@ fn act() {
         Policy::Panic => {
             // SAFETY: The text has nothing to be replaced.
             unsafe {
-                bindings::panic(
-                    c"slaunch: EFI runtime services violated the kernel"
-                        .as_ptr()
-                        .cast(),
-                )
+                bindings::panic(c"slaunch: EFI runtime services violated the kernel".as_char_ptr())
             }
         }
         Policy::Disable => pr_err!("EFI runtime services are off for good\n"),
@@ -193,7 +189,7 @@ fn announce() {
 
 fn print(text: &Text) {
     // SAFETY: The name is a C string that lives for ever.
-    let print = unsafe { bindings::__printk_ratelimit(c"slaunch".as_ptr().cast()) };
+    let print = unsafe { bindings::__printk_ratelimit(c"slaunch".as_char_ptr()) };
     if print != 0 {
         pr_err!("{}\n", text.as_str());
     }

@@ -17,10 +17,8 @@ use kernel::prelude::*;
 #[path = "../../../../drivers/char/tpm/at_locality.rs"]
 mod at_locality;
 #[path = "../core/mod.rs"]
-#[allow(dead_code, unreachable_pub)] // Each crate root uses a part of it.
 mod slaunch;
 #[path = "../../../../drivers/char/tpm/core/mod.rs"]
-#[allow(dead_code)]
 mod tpm;
 
 #[path = "../efi/mod.rs"]

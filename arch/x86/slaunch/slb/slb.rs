@@ -21,10 +21,8 @@ mod hash;
 #[path = "../../../../drivers/char/tpm/core/mmio.rs"]
 mod mmio;
 #[path = "../core/mod.rs"]
-#[allow(dead_code, unreachable_pub)] // Public for the host's crates; each root uses a part.
 mod slaunch;
 #[path = "../../../../drivers/char/tpm/core/mod.rs"]
-#[allow(dead_code, unreachable_pub)] // Public for the host's crates; each root uses a part.
 mod tpm;
 
 mod cpu;

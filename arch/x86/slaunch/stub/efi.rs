@@ -6,7 +6,7 @@
 //! `ExitBootServices()`; printing included.
 
 use super::reason::Refusal;
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_int, c_void};
 use core::mem::{offset_of, size_of};
 
 /// `EFI_STATUS` (appendix D).
@@ -95,7 +95,7 @@ struct InputKey {
 }
 
 extern "C" {
-    fn efi_printk(fmt: *const c_char, ...) -> c_int;
+    fn efi_printk(fmt: *const u8, ...) -> c_int;
     fn efi_wait_for_key(usec: usize, key: *mut InputKey) -> Status;
     fn efi_free(size: usize, addr: usize);
     fn efi_random_alloc(
@@ -200,7 +200,9 @@ pub(crate) fn print_refusal(refusal: Refusal, consequence: &str) {
     // SAFETY: the format matches the arguments; each string comes with its length.
     unsafe {
         efi_printk(
-            c"\x013slaunch: no launch: %.*s (reason %u, detail 0x%x)%.*s\n".as_ptr(),
+            c"\x013slaunch: no launch: %.*s (reason %u, detail 0x%x)%.*s\n"
+                .to_bytes_with_nul()
+                .as_ptr(),
             text.len() as c_int,
             text.as_ptr(),
             refusal.reason as u32,
@@ -229,7 +231,9 @@ pub(crate) fn wait_before(instruction: usize) {
     // SAFETY: the format matches the argument.
     unsafe {
         efi_printk(
-            c"slaunch: SKINIT at 0x%016lx, press a key\n".as_ptr(),
+            c"slaunch: SKINIT at 0x%016lx, press a key\n"
+                .to_bytes_with_nul()
+                .as_ptr(),
             instruction,
         );
     }

@@ -13,10 +13,8 @@
 #[path = "../../../../drivers/char/tpm/core/mmio.rs"]
 mod mmio;
 #[path = "../core/mod.rs"]
-#[allow(dead_code, unreachable_pub)] // Each root uses a part of it.
 mod slaunch;
 #[path = "../../../../drivers/char/tpm/core/mod.rs"]
-#[allow(dead_code, unreachable_pub)]
 mod tpm;
 
 mod cpu;

@@ -7,7 +7,7 @@ use kernel::prelude::*;
 mod model;
 
 #[kunit_tests(rust_tpm_core)]
-mod tests {
+mod cases {
     use super::model::Model;
     use crate::tpm::*;
     use core::cell::Cell;

@@ -81,15 +81,7 @@ impl Mm {
     /// Maps physical memory.
     pub(super) fn map(&self, start: u64, size: usize, phys: u64, flags: u32) -> Result {
         // SAFETY: The memory is the firmware's or meant for it.
-        to_result(unsafe {
-            slaunch_efi_map(
-                self.0.as_ptr(),
-                start.try_into()?,
-                size.try_into()?,
-                phys,
-                flags,
-            )
-        })
+        to_result(unsafe { slaunch_efi_map(self.0.as_ptr(), start.try_into()?, size, phys, flags) })
     }
 
     /// Maps memory of the firmware's, code writable too if it is `relocated`.
@@ -115,9 +107,7 @@ impl Mm {
     /// Unmaps a range that was mapped as it is.
     pub(super) fn unmap(&self, start: u64, size: usize) -> Result {
         // SAFETY: Nothing uses what was mapped there: the task waits for a call.
-        to_result(unsafe {
-            slaunch_efi_unmap(self.0.as_ptr(), start.try_into()?, size.try_into()?)
-        })
+        to_result(unsafe { slaunch_efi_unmap(self.0.as_ptr(), start.try_into()?, size) })
     }
 
     /// Starts the task.

@@ -6,7 +6,7 @@
 use kernel::prelude::*;
 
 #[kunit_tests(rust_slaunch_isolate)]
-mod tests {
+mod cases {
     use super::super::{
         super::{
             gate::Smm,

@@ -267,10 +267,8 @@ impl Tree {
         for (entries, count) in [(top(), LOW), (window(), WINDOW_ENTRIES)] {
             for index in 0..count {
                 // SAFETY: An entry of a table of the kernel's.
-                self.tops.push(
-                    unsafe { entries.wrapping_add(index).read_volatile() },
-                    GFP_KERNEL,
-                )?;
+                let entry = unsafe { entries.wrapping_add(index).read_volatile() };
+                self.tops.push(entry, GFP_KERNEL)?;
             }
         }
         let mut low = self.tops.iter().take(LOW);
@@ -365,6 +363,10 @@ impl Tree {
     }
 
     /// The digest of one of firmware's tables, without the bits that the processor sets.
+    ///
+    /// # Safety
+    ///
+    /// The FPU may be used.
     unsafe fn digest(&mut self, index: usize) -> PageDigest {
         let Some(&(physical, _)) = self.tables.get(index) else {
             return [0; 8];
