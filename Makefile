@@ -5,7 +5,7 @@
 
 B := tools/build
 
-.PHONY: help deps kernel kernel-c-tpm kernel-gzip tools run test bench check series series-check docs-check clean distclean
+.PHONY: help deps kernel kernel-c-tpm kernel-gzip kernel-xz tools run test bench check series series-check docs-check clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,7 +18,7 @@ help:
 	@echo '  make deps     install what the build needs (Debian 12 and 13; done by the others)'
 	@echo '  make kernel   build the kernel:            out/kernel/bzImage'
 	@echo '  make kernel-c-tpm  the same with the C drivers for the TPM, to compare with'
-	@echo '  make kernel-gzip   another that launches, to predict what it will measure'
+	@echo '  make kernel-gzip, make kernel-xz  others that launch, to predict what they will measure'
 	@echo '  make tools    build the host programs:     out/bin/'
 	@echo '                and the guest initramfs:     out/guest/initramfs.cpio'
 	@echo '  make bench    print sizes, hash speed, the cost of a launch, the TPM driver against C'
@@ -63,13 +63,16 @@ kernel-c-tpm: kernel
 kernel-gzip: kernel
 	@KERNEL_VARIANT=gzip $(B)/kernel.sh
 
+kernel-xz: kernel
+	@KERNEL_VARIANT=xz $(B)/kernel.sh
+
 tools: deps
 	@$(B)/tools.sh
 
 run: kernel tools
 	@$(B)/run.sh
 
-test: kernel kernel-c-tpm kernel-gzip tools
+test: kernel kernel-c-tpm kernel-gzip kernel-xz tools
 	@$(B)/test.sh
 
 bench: kernel kernel-c-tpm tools

@@ -16,6 +16,9 @@ set -eu -o pipefail
 # What is needed: the file that proves it is there, the Debian package that has
 # it, what it is for. A file without "/" is looked up in PATH.
 needs() {
+	local cryptenroll=systemd
+	# A package of its own since Debian 13.
+	if version_ge "$(os_field VERSION_ID)" 13; then cryptenroll=systemd-cryptsetup; fi
 	cat <<-END
 		make                          make                compile
 		gcc                           gcc                 compile host tools
@@ -46,6 +49,10 @@ needs() {
 		swtpm_setup                   swtpm-tools         the machine model's TPM
 		/usr/share/OVMF/OVMF_CODE_4M.fd  ovmf             the machine model's firmware
 		tpm2_eventlog                 tpm2-tools          read event logs in the tests
+		objcopy                       binutils            unified kernel images in the tests
+		/usr/lib/systemd/boot/efi/linuxx64.efi.stub  systemd-boot-efi  unified kernel images in the tests
+		cryptsetup                    cryptsetup-bin      disks in the tests
+		systemd-cryptenroll           $cryptenroll  disks in the tests
 		jq                            jq                  walk-through of attestation
 		/bin/busybox                  busybox-static      guest programs
 		openssl                       openssl             compare hash speed

@@ -63,22 +63,27 @@ pub fn slb(file: &[u8]) -> Result<&[u8]> {
             number < MOST_BLOCKS,
             "the kernel file looks like a loader block in more than {MOST_BLOCKS} places"
         );
-        // The block's word at +4 is the offset of the structure just found, and one of zeros follows.
-        // The offset alone is among any 64 KiB of what was compressed, by chance.
+        // The block's word at +4 is the offset of the structure just found; so, once in a while, is one in the
+        // packed kernel before it. The structure's word at +8 is the length of the block, behind which its
+        // parameters are.
+        let Ok(end) = u16_at(file, at.saturating_add(8)) else {
+            break;
+        };
         for offset in 6..at.min(0xffff) {
             let Some(base) = at.checked_sub(offset) else {
                 break;
             };
-            let Some(header) = slice_at(file, base, 8) else {
+            let Some(header) = slice_at(file, base, 6) else {
                 break;
             };
-            if usize::from(u16_at(header, 4)?) != offset || u16_at(header, 6)? != 0 {
+            if usize::from(u16_at(header, 4)?) != offset {
                 continue;
             }
             let entry = usize::from(u16_at(header, 0)?);
             let length = usize::from(u16_at(header, 2)?);
             let block = slice_at(file, base, length);
-            if let (Some(block), true) = (block, entry < length && offset < length) {
+            let fits = entry < length && offset < length && length == usize::from(end);
+            if let (Some(block), true) = (block, fits) {
                 ensure!(
                     found.is_none(),
                     "the kernel file holds two loader blocks: cannot tell which is used"
@@ -140,7 +145,10 @@ fn unpack(payload: &[u8]) -> Result<Vec<u8>> {
         [0x1f, 0x8b, ..] => flate2::read::GzDecoder::new(payload)
             .take(limit)
             .read_to_end(&mut out),
-        _ => bail!("unknown compression of the kernel payload: only zstd and gzip are known"),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => lzma_rust2::XzReader::new(data, false)
+            .take(limit)
+            .read_to_end(&mut out),
+        _ => bail!("unknown compression of the kernel payload: only zstd, xz and gzip are known"),
     }
     .context("kernel payload")?;
     ensure!(

@@ -13,6 +13,18 @@ use crate::bzimage::{HDRS, MLE_UUID, SLB_INFO};
 pub const LOAD: u64 = 0x100_0000;
 pub const PAGE: usize = 4096;
 
+/// How the payload is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    Gzip,
+    Zstd,
+    Xz,
+}
+
+impl Packing {
+    pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::Xz];
+}
+
 /// What a made-up kernel is like.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -24,7 +36,7 @@ pub struct Shape {
     pub end: u32,
     /// Unpacked size that the payload's last word says; none: the real one.
     pub size: Option<u32>,
-    pub zstd: bool,
+    pub packing: Packing,
 }
 
 impl Default for Shape {
@@ -34,7 +46,7 @@ impl Default for Shape {
             headers: 1,
             end: 0x2000,
             size: None,
-            zstd: false,
+            packing: Packing::Gzip,
         }
     }
 }
@@ -80,13 +92,23 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
+/// As the kernel's build does it: with the filter for the processor's jumps.
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut options = lzma_rust2::XzOptions::with_preset(1);
+    options.prepend_pre_filter(lzma_rust2::FilterType::BcjX86, 0);
+    let mut writer = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
 /// A bzImage around `elf_file`.
 pub fn bzimage(shape: &Shape, elf_file: &[u8]) -> Vec<u8> {
     let real = u32::try_from(elf_file.len()).unwrap();
     let size = shape.size.unwrap_or(real).to_le_bytes();
-    let mut payload = match shape.zstd {
-        true => [zstd(elf_file), size.to_vec()].concat(),
-        false => gzip(elf_file),
+    let mut payload = match shape.packing {
+        Packing::Gzip => gzip(elf_file),
+        Packing::Zstd => [zstd(elf_file), size.to_vec()].concat(),
+        Packing::Xz => [xz(elf_file), size.to_vec()].concat(),
     };
     let last = payload.len() - 4;
     put(&mut payload, last, &size);
@@ -99,6 +121,7 @@ pub fn bzimage(shape: &Shape, elf_file: &[u8]) -> Vec<u8> {
     let mut block = vec![0u8; 256];
     put(&mut block, 0, &[32, 0, 0, 1, 64, 0]);
     put(&mut block, 64, SLB_INFO);
+    put(&mut block, 72, &256u16.to_le_bytes());
     [file, payload, block].concat()
 }
 

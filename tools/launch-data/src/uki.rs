@@ -12,10 +12,8 @@ use object::pe::ImageSectionHeader;
 use object::read::pe::PeFile64;
 use object::LittleEndian as LE;
 
-use crate::bzimage;
+use crate::{boot_stub, bzimage};
 
-/// Sections of which the boot stub makes a part of the initrd, or which it puts before it.
-const ADDED: [&str; 5] = [".ucode", ".pcrsig", ".pcrpkey", ".osrel", ".profile"];
 /// Most bytes that a section may have in memory behind those in the file: the rest of its last page.
 const PADDING: usize = 4096;
 
@@ -28,8 +26,10 @@ pub struct Uki<'a> {
     pub initrd: Option<Cow<'a, [u8]>>,
     /// The command line, as it is in the section.
     pub cmdline: Option<Cow<'a, [u8]>>,
-    /// Names of sections from which the stub may make more initrd.
-    pub added: Vec<&'static str>,
+    /// Sections from which the stub may make more initrd, by their names.
+    pub added: Vec<(&'static str, Cow<'a, [u8]>)>,
+    /// The version of systemd-stub, if it is the stub and what that version makes of the sections is known.
+    pub stub: Option<u32>,
 }
 
 /// A kernel file.
@@ -125,15 +125,28 @@ impl<'a> Uki<'a> {
             bzimage::is_bzimage(&linux),
             "unified kernel image: section .linux holds no bzImage"
         );
+        let mut added = Vec::new();
+        for name in boot_stub::names() {
+            added.extend(find(name)?.map(|bytes| (name, bytes)));
+        }
         Ok(Some(Self {
             linux,
             initrd: find(".initrd")?,
             cmdline: find(".cmdline")?,
-            added: ADDED
-                .into_iter()
-                .filter(|name| table.iter().any(|s| s.raw_name() == name.as_bytes()))
-                .collect(),
+            added,
+            stub: find(".sdmagic")?.and_then(|magic| boot_stub::version(&magic)),
         }))
+    }
+
+    /// The initrd that the stub gives to the kernel, where nothing comes from outside of the image: none of
+    /// its own, and none at all, are told apart.
+    pub fn whole_initrd(&self) -> Option<Option<Cow<'_, [u8]>>> {
+        let own = self.initrd.as_deref();
+        match (self.stub, &*self.added) {
+            (_, []) => Some(own.map(Cow::Borrowed)),
+            (Some(version), added) => Some(boot_stub::initrd(version, own, added)),
+            (None, _) => None,
+        }
     }
 }
 
@@ -170,7 +183,21 @@ mod tests {
         assert_eq!(*found.linux, *linux);
         assert_eq!(found.initrd.as_deref(), Some(&b"archive"[..]));
         assert_eq!(found.cmdline.as_deref(), Some(&b"quiet\n"[..]));
-        assert_eq!(found.added, [".osrel"]);
+        assert_eq!(found.added, [(".osrel", b"ID=x\n"[..].into())]);
+        assert_eq!(found.whole_initrd(), None);
+
+        let magic = b"#### LoaderInfo: systemd-stub 252.1 ####";
+        let file = uki(&[
+            (".linux", &linux),
+            (".initrd", b"archive"),
+            (".osrel", b"ID=x\n"),
+            (".sdmagic", magic),
+        ]);
+        let KernelFile::Uki(found) = KernelFile::parse(&file).unwrap() else {
+            panic!("not a UKI");
+        };
+        let whole = found.whole_initrd().unwrap();
+        assert_eq!(whole.as_deref(), Some(&b"archive"[..]));
 
         let file = uki(&[(".linux", &linux)]);
         let KernelFile::Uki(found) = KernelFile::parse(&file).unwrap() else {

@@ -13,3 +13,4 @@ mod inputs;
 mod predict;
 mod stability;
 mod tables;
+mod uki;

@@ -4,12 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-use drtm_vm::{Bank, Config};
+use drtm_vm::{Bank, Config, Loader};
 use launch_check::log::Log;
 use serde_json::Value;
 
 use crate::common::{built, config, initrd, kernel, Run, LAUNCH};
+use crate::uki::uki;
 
 /// What the boot loader of the model adds to the command line.
 const ADDED: &str = " initrd=initrd";
@@ -17,9 +19,16 @@ const ADDED: &str = " initrd=initrd";
 /// What `slaunch predict` says.
 fn predict(config: &Config, line: &str, gate: &str, log: Option<&Path>) -> Value {
     let mut command = Command::new(built("bin/slaunch"));
-    command.args(["predict", "--json", "--cmdline", line, "--efi-gate", gate]);
-    command.arg("--kernel").arg(&config.kernel);
-    command.arg("--initrd").arg(config.initrd.as_ref().unwrap());
+    command.args(["predict", "--json", "--efi-gate", gate]);
+    // A unified kernel image tells initrd and command line itself.
+    match &config.loader {
+        Some(image) => command.arg("--kernel").arg(&image.program),
+        None => command
+            .args(["--cmdline", line, "--kernel"])
+            .arg(&config.kernel)
+            .arg("--initrd")
+            .arg(config.initrd.as_ref().unwrap()),
+    };
     if let Some(log) = log {
         command.arg("--log").arg(log);
     }
@@ -103,46 +112,63 @@ fn walk_through(run: &Run, dir: &Path) {
     assert_eq!(verdicts, [no, yes, no], "{text}");
 }
 
+/// The machine of the tests below.
+fn machine() -> Config {
+    Config {
+        banks: vec![Bank::Sha1, Bank::Sha256, Bank::Sha384],
+        ..config()
+    }
+}
+
+/// The one launch whose log says what the machine is like.
+fn first() -> &'static Run {
+    static RUN: OnceLock<Run> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let run = Run::boot(&machine());
+        run.expect_launched();
+        run
+    })
+}
+
+/// Predicts the launch of `config` before it happens, and lets it happen; `line` is what the kernel gets.
+fn holds(config: &Config, line: &str, gate: &str, log: &Path) {
+    let prediction = predict(config, line, gate, Some(log));
+    let run = Run::boot(config);
+    assert_eq!(run.text("cmdline.txt"), line);
+    compare(&prediction, &run);
+    // Code alone does not need the log.
+    let alone = predict(config, line, gate, None);
+    for bank in ["sha1", "sha256", "sha384", "sha512"] {
+        let pcrs = &alone["pcrs"][bank];
+        assert_eq!(pcrs["17"], prediction["pcrs"][bank]["17"]);
+        assert!(pcrs["17"]["running"].is_string() && pcrs["18"]["running"].is_null());
+    }
+}
+
 #[test]
 fn equals_what_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let first = Config {
-        banks: vec![Bank::Sha1, Bank::Sha256, Bank::Sha384],
-        ..config()
-    };
-    let run = Run::boot(&first);
-    run.expect_launched();
+    let run = first();
     std::fs::write(&log, run.must("eventlog.bin")).unwrap();
-    walk_through(&run, dir.path());
+    walk_through(run, dir.path());
 
     let other = longer(dir.path());
-    let gzip = built("kernel-gzip/bzImage");
+    let (gzip, xz) = (built("kernel-gzip/bzImage"), built("kernel-xz/bzImage"));
     let quiet = format!("{LAUNCH} quiet slaunch_efi=verify,disable");
     for (kernel, gate, initrd, line) in [
         (kernel(), "isolate", &other, quiet.as_str()),
         (gzip.clone(), "off", &other, LAUNCH),
         (gzip, "off", &initrd(), quiet.as_str()),
+        (xz, "isolate", &initrd(), LAUNCH),
     ] {
         let config = Config {
             kernel,
             initrd: Some(initrd.clone()),
             append: line.into(),
-            ..first.clone()
+            ..machine()
         };
-        let line = format!("{line}{ADDED}");
-        let prediction = predict(&config, &line, gate, Some(&log));
-        // Before it happens.
-        let run = Run::boot(&config);
-        assert_eq!(run.text("cmdline.txt"), line);
-        compare(&prediction, &run);
-        // Code alone does not need the log.
-        let alone = predict(&config, &line, gate, None);
-        for bank in ["sha1", "sha256", "sha384", "sha512"] {
-            let pcrs = &alone["pcrs"][bank];
-            assert_eq!(pcrs["17"], prediction["pcrs"][bank]["17"]);
-            assert!(pcrs["17"]["running"].is_string() && pcrs["18"]["running"].is_null());
-        }
+        holds(&config, &format!("{line}{ADDED}"), gate, &log);
     }
     // The C drivers' kernel is one that cannot launch, and nothing is predicted of it.
     let mut command = Command::new(built("bin/slaunch"));
@@ -151,6 +177,36 @@ fn equals_what_is_measured() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{error}");
     assert!(error.contains("no loader block"), "{error}");
+}
+
+/// The boot stub of a unified kernel image starts the kernel within it, whose own stub launches.
+#[test]
+fn equals_what_is_measured_of_unified_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    std::fs::write(&log, first().must("eventlog.bin")).unwrap();
+    let quiet = format!("{LAUNCH} quiet slaunch_efi=verify,disable");
+    for (kernel, gate, initrd, line) in [
+        (kernel(), "verify", initrd(), quiet.as_str()),
+        (
+            built("kernel-xz/bzImage"),
+            "isolate",
+            longer(dir.path()),
+            LAUNCH,
+        ),
+    ] {
+        let config = Config {
+            loader: Some(Loader {
+                program: uki(dir.path(), &kernel, &initrd, line),
+                driver: None,
+                options: String::new(),
+            }),
+            // On the disk, where nobody looks for it.
+            kernel,
+            ..machine()
+        };
+        holds(&config, line, gate, &log);
+    }
 }
 
 /// Firmware that is trusted is measured: from a launch in which it was.

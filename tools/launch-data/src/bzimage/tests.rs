@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sample::{bzimage, elf, made, put, Shape, LOAD};
+use crate::sample::{bzimage, elf, made, put, Packing, Shape, LOAD};
 
 /// What is wrong with a kernel of this shape.
 fn problem(shape: Shape) -> String {
@@ -14,9 +14,9 @@ fn problem(shape: Shape) -> String {
 
 #[test]
 fn small_kernels() {
-    for zstd in [false, true] {
+    for packing in Packing::ALL {
         let shape = Shape {
-            zstd,
+            packing,
             ..Shape::default()
         };
         let file = made(&shape);
@@ -31,11 +31,11 @@ fn small_kernels() {
 
 #[test]
 fn promised_sizes() {
-    for zstd in [false, true] {
+    for packing in Packing::ALL {
         let with = |size| {
             problem(Shape {
                 size: Some(size),
-                zstd,
+                packing,
                 ..Shape::default()
             })
         };
@@ -51,10 +51,10 @@ fn promised_sizes() {
 #[test]
 fn bomb() {
     let zeros = vec![0u8; 64 << 20];
-    for zstd in [false, true] {
+    for packing in Packing::ALL {
         let shape = Shape {
             size: Some(8192),
-            zstd,
+            packing,
             ..Shape::default()
         };
         let error = image_as_loaded(&bzimage(&shape, &zeros)).unwrap_err();
@@ -111,11 +111,11 @@ fn loader_blocks() {
     let good = made(&Shape::default());
     let two = [&good[..], &good[good.len() - 256..]].concat();
     assert!(slb(&two).unwrap_err().to_string().contains("two"));
-    // What only looks like the header of the same block: here it is 160 bytes before its structure.
-    let mut like = good.clone();
-    let at = good.len() - 256 - 96;
-    put(&mut like, at, &[32, 0, 0, 1, 160, 0, 1, 0]);
-    assert_eq!(slb(&like).unwrap(), slb(&good).unwrap());
+    // What looks like the header of one, in the packed kernel.
+    let mut seems = good.clone();
+    let before = seems.len() - 256 - 32;
+    put(&mut seems, before, &[32, 0, 32, 1, 64 + 32, 0]);
+    assert_eq!(slb(&seems).unwrap(), slb(&good).unwrap());
     // As many as there is room for: an answer all the same, and soon.
     let many = SLB_INFO.repeat(1 << 20);
     assert!(slb(&many).unwrap_err().to_string().contains("16 places"));
@@ -139,13 +139,13 @@ proptest! {
         size in 0u64..0x8000,
         headers in any::<u16>(),
         end in any::<u32>(),
-        zstd in any::<bool>(),
+        packing in proptest::sample::select(&Packing::ALL),
     ) {
         let offset = if offset & 1 == 0 { offset % 0x6000 } else { offset };
         let to = if to & 1 == 0 { to % 0x8000 } else { to };
         let headers = if headers & 1 == 0 { headers % 4 } else { headers };
         let segment = (offset, to, size);
-        let shape = Shape { segment, headers, end, size: None, zstd };
+        let shape = Shape { segment, headers, end, size: None, packing };
         let _ = image_as_loaded(&made(&shape));
     }
 

@@ -109,28 +109,34 @@ fn find_initrd<'a>(
     let Some(uki) = uki else {
         return Initrd::None;
     };
-    if !uki.added.is_empty() {
+    let names: Vec<_> = uki.added.iter().map(|(name, _)| *name).collect();
+    let names = names.join(", ");
+    let Some(bytes) = uki.whole_initrd() else {
         return Initrd::Open {
             may_be_missing: uki.initrd.is_none(),
             why: format!(
-                "initrd: the image has {}, from which its boot stub may make more of it, in a form that \
-                 depends on the stub; --initrd with all that the kernel gets says what it is",
-                uki.added.join(", ")
+                "initrd: the image has {names}, from which its boot stub may make more of it, in a form that \
+                 depends on the stub, and this one is not known; --initrd with all that the kernel gets says \
+                 what it is",
             ),
         };
-    }
-    let Some(bytes) = &uki.initrd else {
-        return Initrd::None;
     };
     notes.push(
-        "the initrd is section .initrd alone: holds if the boot stub finds no credentials and no \
+        "the initrd is made of sections alone: holds if the boot stub finds no credentials and no \
          extensions beside the image"
             .into(),
     );
-    Initrd::Known(Measured {
-        bytes: Cow::Borrowed(bytes),
-        how: format!("section .initrd, {} bytes", bytes.len()),
-    })
+    let Some(bytes) = bytes else {
+        return Initrd::None;
+    };
+    let how = match uki.stub.filter(|_| !names.is_empty()) {
+        None => format!("section .initrd, {} bytes", bytes.len()),
+        Some(version) => format!(
+            "what systemd-stub {version} makes of section .initrd and {names}, {} bytes",
+            bytes.len()
+        ),
+    };
+    Initrd::Known(Measured { bytes, how })
 }
 
 /// The command line as the stub of the kernel hands it on: it ends at a NUL or at the end of a line.
