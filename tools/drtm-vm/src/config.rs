@@ -73,6 +73,9 @@ pub struct Config {
     pub banks: Vec<Bank>,
     /// Whether there is a TPM at all.
     pub tpm: bool,
+    /// Where the TPM lives on after the machine: made there by the first machine, taken up by the next.
+    /// Without it each machine has a new one.
+    pub tpm_state: Option<PathBuf>,
     /// The TPM's register interface.
     pub tpm_interface: TpmInterface,
     /// The TPM's family.
@@ -110,6 +113,7 @@ impl Default for Config {
             memory_mib: 512,
             banks: vec![Bank::Sha256],
             tpm: true,
+            tpm_state: None,
             tpm_interface: TpmInterface::default(),
             tpm_version: TpmVersion::default(),
             // With the two about the TSC Linux does not check it against other clocks: that check waits with

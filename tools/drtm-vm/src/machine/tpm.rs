@@ -25,7 +25,10 @@ pub(super) fn start(
 ) -> Result<(Swtpm, Proxy)> {
     let version = config.tpm_version;
     match frozen {
-        None => Swtpm::manufacture(dir, version, &config.banks)?,
+        None => match &config.tpm_state {
+            None => Swtpm::manufacture(dir, version, &config.banks)?,
+            Some(home) => Swtpm::at_home(home, dir, version, &config.banks)?,
+        },
         Some(frozen) if config.own_crb() => {
             Swtpm::copy_state(frozen.dir, dir)?;
             copy_window(frozen.dir, dir)?;

@@ -112,6 +112,16 @@ impl Swtpm {
         }
     }
 
+    /// Takes up the TPM that lives in `home` for a machine in `dir`; makes it if there is none.
+    pub fn at_home(home: &Path, dir: &Path, version: TpmVersion, banks: &[Bank]) -> Result<()> {
+        let (there, here) = (Self::state_dir(home), Self::state_dir(dir));
+        if !there.exists() {
+            Self::manufacture(home, version, banks)?;
+        }
+        let there = there.canonicalize().blame(Side::Host, there.display())?;
+        std::os::unix::fs::symlink(there, &here).blame(Side::Host, here.display())
+    }
+
     /// Starts swtpm on the state below `dir`.
     pub fn start(dir: &Path, version: TpmVersion) -> Result<Self> {
         let state = Self::state_dir(dir);

@@ -11,6 +11,7 @@
 #[allow(dead_code)]
 #[path = "../launch/common.rs"]
 mod common;
+mod disk;
 mod faults;
 mod files;
 mod interrupts;
