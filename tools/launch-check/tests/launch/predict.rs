@@ -160,7 +160,7 @@ fn equals_what_is_measured() {
         (kernel(), "isolate", &other, quiet.as_str()),
         (gzip.clone(), "off", &other, LAUNCH),
         (gzip, "off", &initrd(), quiet.as_str()),
-        (xz, "isolate", &initrd(), LAUNCH),
+        (xz, "verify", &initrd(), LAUNCH),
     ] {
         let config = Config {
             kernel,
@@ -187,10 +187,10 @@ fn equals_what_is_measured_of_unified_images() {
     std::fs::write(&log, first().must("eventlog.bin")).unwrap();
     let quiet = format!("{LAUNCH} quiet slaunch_efi=verify,disable");
     for (kernel, gate, initrd, line) in [
-        (kernel(), "verify", initrd(), quiet.as_str()),
+        (kernel(), "isolate", initrd(), quiet.as_str()),
         (
             built("kernel-xz/bzImage"),
-            "isolate",
+            "verify",
             longer(dir.path()),
             LAUNCH,
         ),
