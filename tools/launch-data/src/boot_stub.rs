@@ -160,15 +160,15 @@ mod tests {
         assert_eq!(initrd(252, Some(own), &osrel).as_deref(), Some(own));
         assert_eq!(initrd(257, None, &[section(".osrel", b"")]), None);
         let made = initrd(257, Some(own), &osrel).unwrap();
-        assert!(made.starts_with(b"initrd\0\0070701") && made.len() % 4 == 0);
+        assert!(made.starts_with(b"initrd\0\x00070701") && made.len() % 4 == 0);
         let alone = initrd(257, None, &osrel).unwrap();
         assert_eq!(&made[8..], &*alone);
         let microcode = [section(".pcrsig", b"{}"), section(".ucode", b"new")];
         let made = initrd(256, Some(own), &microcode).unwrap();
-        assert!(made.starts_with(b"new\0initrd\0\0070701"));
+        assert!(made.starts_with(b"new\0initrd\0\x00070701"));
         assert!(initrd(252, Some(own), &microcode)
             .unwrap()
-            .starts_with(b"initrd\0\0070701"));
+            .starts_with(b"initrd\0\x00070701"));
     }
 
     /// What cpio makes of it.
