@@ -3,8 +3,8 @@
 //! The gate around EFI runtime services: its modes, and the option that chooses one.
 //!
 //! `slaunch_efi=MODE[,panic|disable][,full|fast]`, or `slaunch_efi=isolate[,panic|disable]
-//! [,smm=allow|deny][,svam=auto|none|identity]` in one word, on the kernel's command line. The early
-//! kernel reads it, measures the result and hands it over; the kernel proper does not read it
+//! [,smm=allow|deny][,svam=auto|none|identity]` in one word, on the kernel's command line. The
+//! early kernel reads it, measures the result and hands it over; the kernel proper does not read it
 //! again.
 //!
 //! What counts is the command line that the boot loader gave, as it is measured. A line built into
