@@ -60,6 +60,10 @@ static inline efi_status_t slaunch_ready(const struct boot_params *bp)
 static inline void slaunch_launch(const struct boot_params *bp) { }
 
 #endif /* CONFIG_SECURE_LAUNCH */
+
+/* fs/exec.c */
+int exec_mmap(struct linux_binprm *bprm);
+
 /* The kernel proper; arch/x86/slaunch/late. */
 #ifdef CONFIG_SECURE_LAUNCH
 
@@ -82,9 +86,6 @@ void __slaunch_efi_leave(void);
 bool __slaunch_efi_trap(struct pt_regs *regs);
 bool __slaunch_efi_fault(struct pt_regs *regs, int vector, unsigned long address);
 void __slaunch_text_poked(const void *addr, size_t len);
-
-/* fs/exec.c */
-int exec_mmap(struct linux_binprm *bprm);
 
 /*
  * There was a launch. Firmware may refuse to reset the machine, and a restart in
