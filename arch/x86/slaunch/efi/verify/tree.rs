@@ -38,7 +38,8 @@ use super::{
 use kernel::{
     bindings,
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    rbtree::RBTree, //
 };
 
 /// Memory that must be read-only, and must not be mapped elsewhere than it is.
@@ -241,23 +242,27 @@ impl Tree {
 
     /// Copies the entries that map the ranges, each once, in as few pieces as they lie in.
     fn copy_entries(&mut self) -> Result {
-        let mut all: KVVec<(usize, usize)> = KVVec::new();
+        // The upper entries are those of many pages. They are sorted on the way: the sorting of the
+        // core library has a function that objtool does not know to be without a return.
+        let mut found: RBTree<(usize, usize), ()> = RBTree::new();
         for (index, range) in self.ranges.iter().enumerate() {
             let mut at = range.start;
             while at < range.end {
                 let last = walk(at, |step| {
                     let entry = (step.entry.addr(), index);
-                    match all.last_chunk::<5>() {
-                        // The upper ones are those of the page before, mostly.
-                        Some(last) if last.contains(&entry) => Ok(()),
-                        _ => Ok(all.push(entry, GFP_KERNEL)?),
+                    if found.get(&entry).is_none() {
+                        found.try_create_and_insert(entry, (), GFP_KERNEL)?;
                     }
+                    Ok(())
                 })?;
                 let size = span_of(last.level);
                 at = (at & !size.wrapping_sub(1)).saturating_add(size);
             }
         }
-        all.sort_unstable();
+        let mut all: KVVec<(usize, usize)> = KVVec::new();
+        for entry in found.keys() {
+            all.push(*entry, GFP_KERNEL)?;
+        }
         self.entries = Entries::of(&all)?;
         self.stale = false;
         Ok(())
