@@ -177,7 +177,8 @@ gate() {
 		    print(f"  {text:44} {value:10{form}}   at most {limit}  " + ("ok" if good else "MISSED"))
 		    return good
 		modes = ("without", "none", "plain", "trust", "isolate", "fast", "full")
-		names = {"without": "no gate", "none": "no launch", "plain": "same levels", "trust": "trust", "isolate", "fast": "verify,fast", "full": "verify,full"}
+		names = {"without": "no gate", "none": "no launch", "plain": "same levels", "trust": "trust", "isolate": "isolate",
+		         "fast": "verify,fast", "full": "verify,full"}
 		good = True
 		for kind, unit, what in (("count", "ticks", "instructions"), ("time", "ns", "ns")):
 		    runs = {mode: read(f"{mode}-{kind}", unit) for mode in modes}
