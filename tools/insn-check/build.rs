@@ -10,16 +10,16 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Where the kernel has what it takes from the decoder.
-const HEADER: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../arch/x86/slaunch/efi/isolate"
-);
+/// Where the kernel has what it takes from the decoder, from this package.
+const HEADER: &str = "../../arch/x86/slaunch/efi/isolate";
 
 fn main() {
+    // Not as it was when this was compiled: checkouts share what is built.
+    let package = env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it");
+    let header = PathBuf::from(package).join(HEADER);
     println!("cargo:rerun-if-env-changed=KERNEL_SOURCE");
     println!("cargo:rerun-if-changed=src/decoder.c");
-    println!("cargo:rerun-if-changed={HEADER}/insn.h");
+    println!("cargo:rerun-if-changed={}/insn.h", header.display());
     let Some(source) = env::var_os("KERNEL_SOURCE") else {
         return;
     };
@@ -44,7 +44,7 @@ fn main() {
     cc::Build::new()
         .file("src/decoder.c")
         .flag("-iquote")
-        .flag(HEADER)
+        .flag(header)
         .include(&lib)
         .include(source.join("tools/arch/x86/include"))
         .include(source.join("tools/include"))
