@@ -268,11 +268,13 @@ impl Gate {
             Svam::None => "svam=none",
             Svam::Identity => "svam=identity",
         };
-        let rest = match self.mode {
-            Mode::Isolate => [Some(smm), Some(svam)],
-            _ => [Some(depth), None],
+        let (third, fourth) = match self.mode {
+            Mode::Isolate => (smm, Some(svam)),
+            _ => (depth, None),
         };
-        let words = [Some(self.mode.name()), Some(policy), rest[0], rest[1]];
+        let words = [Some(self.mode.name()), Some(policy), Some(third), fourth];
+        // The core library's iterator over arrays by value has assertions, which freestanding code
+        // must not reach in any configuration.
         (0..words.len()).filter_map(move |i| words.get(i).copied().flatten())
     }
 
