@@ -33,9 +33,9 @@ const LONGEST: usize = 64;
 
 /// The files, for as long as they are there.
 pub(crate) struct Files {
-    _mode: File<ModeFile>,
+    _mode: File<Changeable>,
     _check: File<Check>,
-    _prm: File<Handlers>,
+    _prm: File<Changeable>,
     _shown: [File<Shown>; 6],
 }
 
@@ -47,23 +47,12 @@ impl Files {
     /// `ENOMEM`.
     pub(crate) fn new(parent: &Dir) -> Result<Self> {
         let dir = parent.subdir(c"efi")?;
-        let mode = Arc::pin_init(
-            pin_init!(ModeFile {
-                writers <- new_mutex!(()),
-            }),
-            GFP_KERNEL,
-        )?;
-        let handlers = Arc::pin_init(
-            pin_init!(Handlers {
-                writers <- new_mutex!(()),
-            }),
-            GFP_KERNEL,
-        )?;
+        let changeable = |name, setting| dir.writable_file(name, 0o600, Changeable::new(setting)?);
         let file = |name, mode, shown| dir.text_file(name, mode, Arc::new(shown, GFP_KERNEL)?);
         Ok(Self {
-            _mode: dir.writable_file(c"mode", 0o600, mode)?,
+            _mode: changeable(c"mode", Setting::Mode)?,
             _check: dir.writable_file(c"check", 0o600, Arc::new(Check, GFP_KERNEL)?)?,
-            _prm: dir.writable_file(c"prm", 0o600, handlers)?,
+            _prm: changeable(c"prm", Setting::Handlers)?,
             _shown: [
                 file(c"calls", 0o444, Shown::Calls)?,
                 file(c"violations", 0o444, Shown::Violations)?,
@@ -101,30 +90,65 @@ impl Text for Shown {
     }
 }
 
-/// The settings of the gate, which can be changed.
+/// What can be changed.
+enum Setting {
+    /// The settings of the gate.
+    Mode,
+    /// The PRM handlers that run in user mode, to which others can be added.
+    Handlers,
+}
+
+/// A file in which something can be changed.
 #[pin_data]
-struct ModeFile {
+struct Changeable {
+    setting: Setting,
     /// One after the other.
     #[pin]
     writers: Mutex<()>,
 }
 
-#[vtable]
-impl Text for ModeFile {
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::write_words(super::settings(), f)?;
-        f.write_str("\n")
+impl Changeable {
+    fn new(setting: Setting) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                setting,
+                writers <- new_mutex!(()),
+            }),
+            GFP_KERNEL,
+        )
     }
 }
 
-impl Writable for ModeFile {
+#[vtable]
+impl Text for Changeable {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.setting {
+            Setting::Mode => {
+                text::write_words(super::settings(), f)?;
+                f.write_str("\n")
+            }
+            Setting::Handlers => sandbox::prm::show(f),
+        }
+    }
+}
+
+impl Writable for Changeable {
     fn write(&self, reader: &mut UserSliceReader) -> Result {
         let mut buffer = [0; LONGEST];
-        let request = buffer.get_mut(..reader.len()).ok_or(EINVAL)?;
-        reader.read_slice(request)?;
+        let request = read(reader, &mut buffer)?;
         let _only = self.writers.lock();
-        change::change(request.strip_suffix(b"\n").unwrap_or(request))
+        match self.setting {
+            Setting::Mode => change::change(request),
+            Setting::Handlers => sandbox::prm::allow(request),
+        }
     }
+}
+
+/// What is written, without the end of its line.
+fn read<'a>(reader: &mut UserSliceReader, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let request = buffer.get_mut(..reader.len()).ok_or(EINVAL)?;
+    reader.read_slice(request)?;
+    Ok(request.strip_suffix(b"\n").unwrap_or(request))
 }
 
 /// How often all digests were checked; whoever writes `1` has it done.
@@ -140,36 +164,9 @@ impl Text for Check {
 impl Writable for Check {
     fn write(&self, reader: &mut UserSliceReader) -> Result {
         let mut buffer = [0; 2];
-        let request = buffer.get_mut(..reader.len()).ok_or(EINVAL)?;
-        reader.read_slice(request)?;
-        match request.strip_suffix(b"\n").unwrap_or(request) {
+        match read(reader, &mut buffer)? {
             b"1" => verify::check(),
             _ => Err(EINVAL),
         }
-    }
-}
-
-/// The PRM handlers that run in user mode, to which others can be added.
-#[pin_data]
-struct Handlers {
-    /// One after the other.
-    #[pin]
-    writers: Mutex<()>,
-}
-
-#[vtable]
-impl Text for Handlers {
-    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        sandbox::prm::show(f)
-    }
-}
-
-impl Writable for Handlers {
-    fn write(&self, reader: &mut UserSliceReader) -> Result {
-        let mut buffer = [0; LONGEST];
-        let request = buffer.get_mut(..reader.len()).ok_or(EINVAL)?;
-        reader.read_slice(request)?;
-        let _only = self.writers.lock();
-        sandbox::prm::allow(request.strip_suffix(b"\n").unwrap_or(request))
     }
 }
