@@ -75,16 +75,20 @@ pub fn hold_locality(qtest: &mut Qtest, interface: TpmInterface, locality: u8) -
     ))
 }
 
-/// Maps the registers of the model's own CRB. The machine has not run yet.
-pub fn map_crb(qtest: &mut Qtest) -> Result<()> {
+/// Maps BAR 2 of a PCI function that nobody who enumerates the bus finds, and so nobody moves, at this address.
+pub fn map_hidden(qtest: &mut Qtest, (device, function): (u32, u32), address: u32) -> Result<()> {
     const BAR2: u32 = 0x18;
     const COMMAND: u32 = 0x04;
     const MEMORY: u32 = 0x2;
-    let (device, function) = CRB_FUNCTION;
     let config = PCI_ENABLE | device << 11 | function << 8;
-    pci_write(qtest, config + BAR2, crb::registers::BASE)?;
+    pci_write(qtest, config + BAR2, address)?;
     pci_write(qtest, config + BAR2 + 4, 0)?;
-    pci_write(qtest, config + COMMAND, MEMORY)?;
+    pci_write(qtest, config + COMMAND, MEMORY)
+}
+
+/// Maps the registers of the model's own CRB. The machine has not run yet.
+pub fn map_crb(qtest: &mut Qtest) -> Result<()> {
+    map_hidden(qtest, CRB_FUNCTION, crb::registers::BASE)?;
     match qtest.readl(TPM_BASE)? {
         value if value & crb::registers::STATE_VALID != 0 && value != u32::MAX => Ok(()),
         value => Err(Error::new(

@@ -41,9 +41,9 @@ pub struct Cli {
 pub enum Command {
     /// Tell whether this machine was launched, and what to do if not
     ///
-    /// TXT.ERRORCODE, the last error of a launch on Intel, is shown where the kernel publishes it as
-    /// txt/errorcode beside the state. This kernel does not launch on Intel yet and has no such file; a code
-    /// from elsewhere is explained by --explain.
+    /// On an Intel processor TXT.ERRORCODE is read through /dev/mem and explained, whoever made the launch: the
+    /// register outlasts a reset. A kernel that is locked down allows that to nobody; a code from elsewhere is
+    /// explained by --explain.
     Status(StatusArgs),
     /// Show the event log
     Log(LogArgs),

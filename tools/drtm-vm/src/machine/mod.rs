@@ -377,6 +377,12 @@ impl Machine {
         &mut self.qemu
     }
 
+    /// Maps BAR 2 of a PCI device at this address before the machine runs. It must be a function of a slot that
+    /// has no function 0: firmware and kernel do not find it, and leave it there.
+    pub fn map_hidden(&mut self, slot: (u32, u32), address: u32) -> Result<()> {
+        staging::map_hidden(&mut self.qemu.qtest, slot, address)
+    }
+
     /// The TPM emulator, if the machine has one.
     pub fn swtpm(&mut self) -> Option<&mut Swtpm> {
         self.swtpm.as_mut()

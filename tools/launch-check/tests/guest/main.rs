@@ -17,3 +17,4 @@ mod files;
 mod interrupts;
 mod machine;
 mod suite;
+mod txt;

@@ -5,6 +5,7 @@
 mod codes;
 mod facts;
 mod report;
+mod txt;
 
 use std::fs;
 use std::io::Write;
@@ -40,8 +41,9 @@ pub struct Status {
     pub pcrs: Option<Pcrs>,
     /// The log replayed, if it can be read.
     pub replay: Option<Comparison>,
-    /// What TXT.ERRORCODE has, where there is one.
-    pub txt: Option<Explained>,
+    /// What TXT.ERRORCODE has, where there is one; or why it cannot be read, which is no trouble: a kernel
+    /// that is locked down lets nobody.
+    pub txt: Result<Option<Explained>, String>,
     /// What is wrong.
     pub troubles: Vec<Trouble>,
 }
@@ -74,16 +76,13 @@ impl Status {
                 }),
             }
         }
-        let txt = root
-            .text(&format!("{}/txt/errorcode", DIRECTORY))
-            .ok()
-            .flatten();
-        let txt = txt.and_then(|text| number(text.trim()));
         let mut status = Self {
             facts,
             pcrs,
             replay,
-            txt: txt.map(explain),
+            txt: txt::errorcode(root)
+                .map(|code| code.map(explain))
+                .map_err(|error| format!("{error:#}")),
             troubles,
         };
         status.judge();
@@ -111,11 +110,13 @@ impl Status {
             }
             Some(true) => self.judge_launch(),
         }
-        if let Some(txt) = self.txt.clone().filter(|txt| txt.is_error) {
-            self.trouble(
-                format!("TXT.ERRORCODE {:#010x}: {}", txt.code, txt.meaning),
-                txt.advice,
-            );
+        if let Ok(Some(txt)) = self.txt.clone() {
+            if txt.is_error {
+                self.trouble(
+                    format!("TXT.ERRORCODE {:#010x}: {}", txt.code, txt.meaning),
+                    txt.advice,
+                );
+            }
         }
         for file in std::mem::take(&mut self.facts.unreadable) {
             self.trouble(format!("{file} cannot be read"), "Only root may read it.");
@@ -186,8 +187,6 @@ impl Status {
         self.facts.launched() == Some(true) && self.troubles.is_empty()
     }
 }
-
-const DIRECTORY: &str = "/sys/kernel/security/slaunch";
 
 /// A number, in hexadecimal with 0x.
 pub fn number(text: &str) -> Option<u32> {

@@ -62,13 +62,14 @@ pub(super) fn text(status: &Status, paint: Paint, out: &mut dyn Write) -> Result
         line(out, paint, "replay", agreement(status))?;
         efi(status, paint, out)?;
     }
-    if let Some(txt) = &status.txt {
-        line(
-            out,
-            paint,
-            "txt_errorcode",
-            &format!("{:#010x} {}", txt.code, txt.meaning),
-        )?;
+    let txt = match &status.txt {
+        Ok(txt) => txt
+            .as_ref()
+            .map(|txt| format!("{:#010x} {}", txt.code, txt.meaning)),
+        Err(why) => Some(format!("cannot be read: {}", safe(why))),
+    };
+    if let Some(txt) = txt {
+        line(out, paint, "txt_errorcode", &txt)?;
     }
     if let Some(value) = &facts.requested {
         line(out, paint, "slaunch=", &safe(value))?;
@@ -197,7 +198,10 @@ pub(super) fn json(status: &Status, out: &mut dyn Write) -> Result<()> {
             "last": facts.last,
             "regions": facts.regions,
         },
-        "txt_errorcode": status.txt.as_ref().map(|txt| json!({ "code": txt.code, "meaning": txt.meaning })),
+        "txt_errorcode": match &status.txt {
+            Ok(txt) => txt.as_ref().map(|txt| json!({ "code": txt.code, "meaning": txt.meaning })),
+            Err(why) => Some(json!({ "unreadable": why })),
+        },
         "pcrs": pcrs,
         "troubles": troubles,
     });

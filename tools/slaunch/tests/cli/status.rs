@@ -3,6 +3,7 @@
 //! `slaunch status`.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -120,6 +121,43 @@ fn no_launch() {
     assert!(machine.troubles().contains("Enable SVM"));
 }
 
+/// The register as `/dev/mem` has it; the file has a hole before it.
+#[test]
+fn errorcode_of_txt() {
+    let mem = |machine: &Machine, didvid: u32, code: u32| {
+        machine.put("dev/mem", b"");
+        let file = fs::File::options()
+            .write(true)
+            .open(machine.0.path().join("dev/mem"));
+        let file = file.unwrap();
+        file.write_all_at(&code.to_le_bytes(), 0xfed3_0030).unwrap();
+        file.write_all_at(&didvid.to_le_bytes(), 0xfed3_0110)
+            .unwrap();
+    };
+    let cpuinfo = b"vendor_id\t: GenuineIntel\nflags\t\t: vmx smx est\n";
+
+    let machine = Machine::of("no-tpm");
+    mem(&machine, 0xb001_8086, 0xc000_2411);
+    assert_eq!(machine.json(1)["txt_errorcode"], Value::Null);
+    machine.put("proc/cpuinfo", cpuinfo);
+    assert!(machine.troubles().contains("revoked"));
+    golden("errorcode.status", &machine.text(1));
+    assert_eq!(machine.json(1)["txt_errorcode"]["code"], 0xc000_2411_u32);
+    // All went well, so far as this register tells.
+    mem(&machine, 0xb001_8086, 0xc000_0001);
+    assert!(!machine.troubles().contains("ERRORCODE"));
+    // A chipset without TXT.
+    mem(&machine, u32::MAX, u32::MAX);
+    assert_eq!(machine.json(1)["txt_errorcode"], Value::Null);
+    // A kernel that does not let it be read; that alone makes no launch a bad one.
+    let machine = Machine::of("crb-2.0");
+    machine.efi("0\n", "\n");
+    machine.put("proc/cpuinfo", cpuinfo);
+    machine.put("dev/mem", b"too short");
+    assert!(machine.text(0).contains("txt_errorcode     cannot be read"));
+    assert!(machine.json(0)["txt_errorcode"]["unreadable"].is_string());
+}
+
 #[test]
 fn another_kernel() {
     let machine = Machine::new();
@@ -145,10 +183,6 @@ fn what_is_wrong() {
     ] {
         assert!(text.contains(words), "{text}");
     }
-
-    let machine = Machine::of("crb-2.0");
-    machine.put("sys/kernel/security/slaunch/txt/errorcode", b"0xc0002411\n");
-    assert!(machine.troubles().contains("revoked"));
 
     let machine = Machine::of("crb-2.0");
     machine.put(
