@@ -5,7 +5,7 @@
 
 B := tools/build
 
-.PHONY: help deps kernel kernel-c-tpm kernel-gzip kernel-xz tools run test bench check series series-check docs-check clean distclean
+.PHONY: help deps kernel kernel-c-tpm kernel-gzip kernel-xz tools pcrlock run test bench check series series-check docs-check clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo '  make kernel-gzip, make kernel-xz  others that launch, to predict what they will measure'
 	@echo '  make tools    build the host programs:     out/bin/'
 	@echo '                and the guest initramfs:     out/guest/initramfs.cpio'
+	@echo '  make pcrlock  fetch systemd-pcrlock, which the tests compare with'
 	@echo '  make bench    print sizes, hash speed, the cost of a launch, the TPM driver against C'
 	@echo '  make check    check style (SPDX lines, file length, rustfmt, clippy where installed)'
 	@echo '  make series   write the kernel part as a patch series: out/series/'
@@ -72,7 +73,11 @@ tools: deps
 run: kernel tools
 	@$(B)/run.sh
 
-test: kernel kernel-c-tpm kernel-gzip kernel-xz tools
+# Another program's word on our logs.
+pcrlock: deps
+	@$(B)/pcrlock.sh
+
+test: kernel kernel-c-tpm kernel-gzip kernel-xz tools pcrlock
 	@$(B)/test.sh
 
 bench: kernel kernel-c-tpm tools

@@ -63,11 +63,12 @@ cargo_test() {
 
 # Everything in the workspace but what needs a kernel: launch-check's integration
 # tests "launch", "guest" and "gate". With overflow checks and debug assertions, which
-# the code of the kernel does not have on its own. One takes a part of the kernel's source.
+# the code of the kernel does not have on its own. One takes a part of the kernel's source,
+# another compares with systemd-pcrlock.
 host() {
-	local KERNEL_SOURCE
+	local KERNEL_SOURCE SYSTEMD_PCRLOCK=$OUT/bin/systemd-pcrlock
 	KERNEL_SOURCE=$(readlink -f "$OUT/kernel/source")
-	export KERNEL_SOURCE
+	export KERNEL_SOURCE SYSTEMD_PCRLOCK
 	cargo_test checked --workspace --exclude launch-check &&
 		cargo_test checked -p launch-check --lib --bins
 }

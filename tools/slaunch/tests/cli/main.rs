@@ -6,6 +6,7 @@ mod common;
 mod lab;
 mod log;
 mod manual;
+mod pcrlock;
 mod policy;
 mod predict;
 mod replay;

@@ -210,6 +210,11 @@ impl Swtpm {
         self.path(name)
     }
 
+    /// How programs over tpm2-tss reach this TPM.
+    pub fn tcti(&self) -> String {
+        format!("swtpm:port={}", self.port)
+    }
+
     /// Runs one of tpm2-tools on this TPM, in its directory.
     pub fn tool(&self, line: &str) -> String {
         let output = self.run(line);
@@ -228,7 +233,7 @@ impl Swtpm {
         Command::new(words.next().unwrap())
             .args(words)
             .current_dir(self.dir())
-            .env("TPM2TOOLS_TCTI", format!("swtpm:port={}", self.port))
+            .env("TPM2TOOLS_TCTI", self.tcti())
             .output()
             .unwrap()
     }
