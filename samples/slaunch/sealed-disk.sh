@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Bind an encrypted disk (LUKS2) to a launch with systemd-cryptenroll: it opens by itself after a launch
-# of the same files with the same command line, and asks for a password after anything else.
+# Bind an encrypted disk (LUKS2) to a launch with systemd-cryptenroll: it opens by itself after a
+# launch of the same files with the same command line, and asks for a password after anything else.
 #
 #	sealed-disk.sh enrol DISK [OPTION...]	to the launch that runs now
 #	sealed-disk.sh next DISK PREDICTION [OPTION...]	to one that was predicted
@@ -18,12 +18,12 @@
 #	slaunch predict --launch --kernel ... --initrd ... --cmdline ... --json > next.json
 #	sealed-disk.sh next DISK next.json
 #
-# "next" needs systemd 255 or later, and slaunch. It leaves the way of the launch that runs now as it is, so
-# both open the disk; "enrol" removes all ways by a TPM but its own. Keep a password: firmware that
-# was updated may report another memory map, which is in PCR 18.
+# "next" needs systemd 255 or later, and slaunch. It leaves the way of the launch that runs now as
+# it is, so both open the disk; "enrol" removes all ways by a TPM but its own. Keep a password:
+# firmware that was updated may report another memory map, which is in PCR 18.
 #
-# Not by systemd-pcrlock: it reckons with PCR 17 and 18 as they are without a launch, and drops them. See
-# Documentation/security/launch-integrity/attestation.rst.
+# Not by systemd-pcrlock: it reckons with PCR 17 and 18 as they are without a launch, and drops
+# them. See Documentation/security/launch-integrity/attestation.rst.
 
 set -eu
 
