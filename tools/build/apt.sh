@@ -111,8 +111,11 @@ apt_run() {
 	shift
 	mkdir -p "$(dirname "$log")"
 	"$@" > "$log" 2>&1 < /dev/null || status=$?
-	# "update" answers success for lists that it could not get.
-	if [ $status = 0 ] && grep -qE '^(Err:|W: Failed to fetch|E: )' "$log"; then status=100; fi
+	# "update" answers success for lists that it could not get. That of "install" is to be believed: without
+	# /dev/pts, in a container, it has a line that begins with "E: " for a log of its own.
+	if [ $status = 0 ] && [[ " $* " = *" update "* ]] && grep -qE '^(Err:|W: Failed to fetch|E: )' "$log"; then
+		status=100
+	fi
 	APT_REASON=
 	[ $status != 0 ] || return 0
 	if grep -qE 'Could not resolve|Temporary failure resolving|Could not connect|Network is unreachable|Connection (timed out|refused)|Unable to connect|No route to host' "$log"; then

@@ -90,13 +90,13 @@ test_private_sources_leave_the_machine_alone() {
 	expect "$T/cache/apt/one-suite.sources" "Signed-By: $T/keyring"
 }
 
-# apt_says TEXT STATUS: what apt_run makes of an apt that prints TEXT.
+# apt_says TEXT STATUS [COMMAND]: what apt_run makes of an apt that prints TEXT.
 apt_says() {
 	mkdir -p "$T/cache"
 	printf '#!/bin/sh\ncat <<END\n%s\nEND\nexit %s\n' "$1" "$2" > "$T/apt"
 	chmod +x "$T/apt"
 	# shellcheck disable=SC2016
-	in_lib eval 'apt_run "$CACHE/log" "$CACHE/../apt" || true; echo "$APT_REASON"'
+	in_lib eval 'apt_run "$CACHE/log" "$CACHE/../apt" -q '"${3:-update}"' x || true; echo "$APT_REASON"'
 }
 
 test_reasons_of_apt() {
@@ -109,6 +109,8 @@ test_reasons_of_apt() {
 	apt_says "E: Unable to locate package linux-source-7.3" 100 > "$T/log"
 	expect "$T/log" "Unable to locate package linux-source-7.3"
 	apt_says "fine" 0 > "$T/log"
+	content "$T/log" ""
+	apt_says "E: Can not write log (Is /dev/pts mounted?)" 0 install > "$T/log"
 	content "$T/log" ""
 }
 
