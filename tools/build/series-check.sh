@@ -6,7 +6,7 @@
 #   hooks        which hooks do not apply to this source              (lay.sh lists them)
 #   am           "git am" takes all patches on a clean tree, and the sum is the prepared tree
 #   style        checkpatch --strict, but for tools/series/checkpatch.txt; rustfmt
-#   maintainers  get_maintainer.pl finds somebody for each file
+#   maintainers  get_maintainer.pl finds a person for each file
 #   build        after each patch the kernel builds with SECURE_LAUNCH and without
 #   final        allmodconfig's Rust and our objects, clippy, rustdoc
 #   docs         Sphinx has nothing to say about our pages
@@ -96,7 +96,7 @@ clean_tree() {
 }
 
 am() {
-	local f
+	local f who
 	git_src am -q --abort 2> /dev/null || true
 	git_src checkout -q -f -B series base
 	git_src clean -q -f -d -x
@@ -109,8 +109,12 @@ am() {
 	[ ! -s "$W/am" ] || exit 1
 	git_src diff --name-only base series | sort | comm -3 - "$TREE/state/wanted" | sed 's/^\t*/differs: /' > "$W/am"
 	while read -r f; do
-		cmp -s "$TREE/src/$f" "$W/src/$f" || echo "differs: $f"
+		cmp -s "$TREE/src/$f" "$W/src/$f" || [ "$f" = MAINTAINERS ] || echo "differs: $f"
 	done < "$TREE/state/wanted" >> "$W/am"
+	# Its new entries name the sender.
+	who=$(printf 'M:\t%s <%s>' "$(git -C "$REPO" config user.name)" "$(git -C "$REPO" config user.email)")
+	cmp -s <(grep -vxF "$who" "$TREE/src/MAINTAINERS") <(grep -vxF "$who" "$W/src/MAINTAINERS") ||
+		echo "differs: MAINTAINERS" >> "$W/am"
 	verdict "the sum is the prepared tree, byte for byte" "$W/am"
 }
 
@@ -168,11 +172,11 @@ style() {
 maintainers() {
 	local f
 	(cd "$W/src" && while read -r f; do
-		perl scripts/get_maintainer.pl --no-git --no-git-fallback --no-rolestats -f "$f" 2> /dev/null |
-			grep -qv 'linux-kernel@vger' || echo "$f"
+		perl scripts/get_maintainer.pl --no-git --no-git-fallback --no-rolestats --no-l -f "$f" 2> /dev/null |
+			grep -q @ || echo "$f"
 	# That file itself is everybody's.
 	done < <(grep -vx MAINTAINERS "$TREE/state/wanted")) > "$W/maintainers"
-	verdict "get_maintainer.pl finds somebody for each file" "$W/maintainers"
+	verdict "get_maintainer.pl finds a person for each file" "$W/maintainers"
 }
 
 # configure BUILD on|off

@@ -30,6 +30,8 @@
 # Lines that replace others come together with the removal of those, all or none of them.
 # Each line is in exactly one patch: one that is taken twice or left over is an error. In
 # the end what the patches add up to is compared with the prepared tree.
+#
+# New entries of MAINTAINERS name nobody: whoever sends the series stands for them.
 
 import datetime
 import email.utils
@@ -39,6 +41,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 LARGE = 800
 WIDTH = 75
@@ -268,12 +271,31 @@ def cover(repo, out, version, date, patches):
         file.write(letter)
 
 
-def compare(work, src, files):
+def with_maintainer(pristine, src, work, who):
+    """A copy of the prepared MAINTAINERS whose new entries that name nobody name the sender."""
+    with open(pristine, encoding="utf-8") as file:
+        known = set(file.read().splitlines())
+    with open(src, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    result, before = [], ""
+    for line, after in zip(lines, lines[1:] + [""]):
+        result.append(line)
+        # A title, and what comes first in an entry.
+        if not before and line and line not in known and not after.startswith("M:"):
+            result.append(f"M:\t{who[0]} <{who[1]}>")
+        before = line
+    path = os.path.join(work, "MAINTAINERS")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(result) + "\n")
+    return path
+
+
+def compare(work, prepared):
     """The sum of the patches against the prepared tree."""
     listed = set(git(work, "ls-files").splitlines())
-    wrong = sorted(listed ^ set(files))
-    for path in sorted(listed & set(files)):
-        a, b = os.path.join(work, path), os.path.join(src, path)
+    wrong = sorted(listed ^ set(prepared))
+    for path in sorted(listed & set(prepared)):
+        a, b = os.path.join(work, path), prepared[path]
         with open(a, "rb") as left, open(b, "rb") as right:
             if left.read() != right.read() or os.access(a, os.X_OK) != os.access(b, os.X_OK):
                 wrong.append(path)
@@ -288,8 +310,13 @@ def main():
     patches = [Patch(os.path.join(folder, n)) for n in names]
     with open(wanted, encoding="utf-8") as file:
         paths = file.read().split()
-    files = {p: File(p, os.path.join(pristine, p), os.path.join(src, p)) for p in paths}
     who = identity(repo)
+    prepared = {p: os.path.join(src, p) for p in paths}
+    made = tempfile.TemporaryDirectory()
+    if "MAINTAINERS" in prepared:
+        known = os.path.join(pristine, "MAINTAINERS")
+        prepared["MAINTAINERS"] = with_maintainer(known, prepared["MAINTAINERS"], made.name, who)
+    files = {p: File(p, os.path.join(pristine, p), prepared[p]) for p in paths}
     date = git(repo, "log", "-1", "--format=%cI").strip()
 
     work = out + ".work"
@@ -317,7 +344,7 @@ def main():
     left = sorted(f.path for f in files.values() if f.left())
     if left:
         raise Wrong("not in any patch, or not all of it: " + ", ".join(left))
-    compare(work, src, files)
+    compare(work, prepared)
 
     shutil.rmtree(out, ignore_errors=True)
     root = git(work, "rev-list", "--max-parents=0", "HEAD").strip()

@@ -84,6 +84,20 @@ test_signed_off_with_cover() {
 	reject "$T/out/0000-cover-letter.patch" "***"
 }
 
+# New entries of MAINTAINERS that name nobody name the sender; others stay as they are.
+test_sender_is_maintainer() {
+	make_fixture
+	printf 'List\n----\n\nOLD\nL:\tlist\n\nTHE END\nM:\tX <x@y>\n' > "$T/pristine/MAINTAINERS"
+	printf 'List\n----\n\nNEW\nL:\tlist\nF:\ta/\n\nOLD\nL:\tlist\n\nOTHER\nM:\tZ <z@y>\n\nTHE END\nM:\tX <x@y>\n' \
+		> "$T/src/MAINTAINERS"
+	echo MAINTAINERS >> "$T/wanted"
+	patch 010-one a/Kconfig a/list a/run.sh MAINTAINERS
+	series
+	grep -A1 '^+[A-Z][A-Z]' "$T/out/0001-a-010-one.patch" > "$T/entries"
+	content "$T/entries" "$(printf '+NEW\n+M:\tSome Body <body@example.org>\n--\n+OTHER\n+M:\tZ <z@y>')"
+	reject "$T/out/0001-a-010-one.patch" "^+OLD"
+}
+
 test_same_input_same_patches() {
 	make_fixture
 	patch 010-one a/Kconfig a/list a/run.sh
