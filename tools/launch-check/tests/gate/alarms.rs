@@ -21,7 +21,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 fn quiet(words: &'static str, (reads, writes): (u64, u64)) {
     let start = Start::Launch(words);
     let ended = Ended::boot(&Config {
-        cpus: 3,
+        cpus: 2,
         limit: LIMIT,
         ..config(start, "alarms", &format!("reads={reads} writes={writes}"))
     });

@@ -107,7 +107,7 @@ def modules():
 
 
 def processors():
-    for cpu in (1, 2):
+    for cpu in range(1, os.sysconf("SC_NPROCESSORS_CONF")):
         for state in "01":
             put(f"/sys/devices/system/cpu/cpu{cpu}/online", state)
             time.sleep(0.5)
