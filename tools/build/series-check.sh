@@ -212,6 +212,7 @@ build_at() {
 	if kbuild "$W/build-$mode" bzImage > "$log" 2>&1; then
 		say BUILD "$(printf '%2d of %d, %-3s' "$n" "$(patch_count)" "$mode") ok, $(elapsed $((SECONDS - start))), $state"
 		if grep -E '(^|[ :])warning(\[|:)' "$log" > "$W/warnings"; then
+			touch "$W/build-$mode/.warned"
 			FAILED=$((FAILED + 1))
 			say FAIL "with warnings:"
 			sed 's/^/             /' "$W/warnings" | head -n 10
@@ -225,8 +226,12 @@ build_at() {
 }
 
 builds() {
-	local n=0 count commit
+	local n=0 count commit mode
 	count=$(patch_count)
+	# What is not compiled again does not warn again: after a run that had warnings, from nothing.
+	for mode in on off; do
+		[ ! -e "$W/build-$mode/.warned" ] || rm -rf "$W/build-$mode"
+	done
 	for commit in $(git_src rev-list --reverse base..series); do
 		n=$((n + 1))
 		chosen $n || continue
