@@ -82,6 +82,10 @@ pub struct Config {
     pub tpm_version: TpmVersion,
     /// QEMU CPU model with features.
     pub cpu: String,
+    /// CPUs run at the same time, each in a thread of the host; else they take turns in one, which is faster where
+    /// several machines share few processors. At the same time some kernels that patched themselves died of
+    /// "Oops: int3": one CPU seems to have kept a translation of what another one was changing.
+    pub parallel: bool,
     /// Count instructions: one takes `2^n` ns of guest time. One host thread for all CPUs.
     pub icount: Option<u8>,
     /// Offset of `startup_64` in the kernel's image, for a milestone where the launch ends and the
@@ -119,6 +123,7 @@ impl Default for Config {
             // With the two about the TSC Linux does not check it against other clocks: that check waits with
             // interrupts off, and where another processor is slow to answer it may wait for ever.
             cpu: "max,+skinit,+invtsc,+tsc-adjust,x-force-features=on".into(),
+            parallel: false,
             icount: None,
             startup: None,
             extra: Vec::new(),

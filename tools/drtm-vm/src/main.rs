@@ -76,6 +76,9 @@ struct Boot {
     /// QEMU CPU model and features.
     #[arg(long, value_name = "MODEL")]
     cpu: Option<String>,
+    /// Let the CPUs run at the same time, each in a thread of the host, in place of taking turns in one.
+    #[arg(long, conflicts_with = "icount")]
+    parallel: bool,
     /// Count instructions: each takes 2^N ns of guest time.
     #[arg(long, value_name = "N")]
     icount: Option<u8>,
@@ -159,6 +162,7 @@ fn boot(options: Boot) -> anyhow::Result<ExitCode> {
         tpm: !options.no_tpm,
         tpm_interface: options.tpm,
         tpm_version: options.tpm_version,
+        parallel: options.parallel,
         icount: options.icount,
         startup: options.startup,
         extra: options.qemu,

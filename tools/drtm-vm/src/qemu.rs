@@ -140,7 +140,8 @@ fn machine_arguments(command: &mut Command, config: &Config, places: &Places<'_>
     command.arg("-machine");
     command.arg(format!("q35,smm={smm},memory-backend=ram"));
     match config.icount {
-        None => command.args(["-accel", "tcg,thread=multi"]),
+        None if config.parallel => command.args(["-accel", "tcg,thread=multi"]),
+        None => command.args(["-accel", "tcg,thread=single"]),
         Some(shift) => {
             command.args(["-accel", "tcg,thread=single", "-icount"]);
             // With sleep=off QEMU would skip to the next timer at every stop of the debugger.

@@ -37,7 +37,7 @@ pub enum Settings {
     Isolate,
     /// The same; a violation ends the machine.
     IsolatePanic,
-    /// As `Isolate`, with four processors.
+    /// As `Isolate`, with four processors that run at the same time.
     IsolateFour,
     /// No launch, and so no gate.
     Plain,
@@ -63,6 +63,7 @@ impl Settings {
         }
         if self == Self::IsolateFour {
             config.cpus = 4;
+            config.parallel = true;
         }
         config
     }
