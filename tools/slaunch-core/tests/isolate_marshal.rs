@@ -202,13 +202,15 @@ fn names_of_variables() {
     let [size, to, guid, ..] = prepared.args.map(|arg| at(arg.max(BASE)));
     // What is behind the name is the kernel's.
     assert_eq!(area[to..][..10], name("Lang"));
-    assert_eq!(area[to + 10..][..54], [0; 54]);
+    assert!(!area[to + 10..][..54].contains(&0x77));
     assert_eq!(area[guid..][..16], [5; 16]);
     area[to..][..12].copy_from_slice(&name("Timeo"));
     area[guid..][..16].fill(6);
     area[size..][..8].copy_from_slice(&12u64.to_le_bytes());
     prepared.finish(0, &area, &mut kernel).unwrap();
     assert_eq!(kernel.pieces[&NAME][..12], name("Timeo"));
+    // And what firmware has behind it is not for the kernel.
+    assert_eq!(kernel.pieces[&NAME][12..], [0x77; 52]);
     assert_eq!(kernel.pieces[&GUID], [6; 16]);
     assert_eq!(kernel.pieces[&SIZE], 12u64.to_le_bytes());
     // A name without an end, of the right size.

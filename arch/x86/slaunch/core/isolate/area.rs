@@ -65,13 +65,19 @@ impl<'a> Area<'a> {
 
     /// A place of `size` bytes at the back, zeroed.
     pub(super) fn back(&mut self, size: usize) -> Result<usize, MarshalError> {
+        let start = self.claim_back(size)?;
+        self.slice(start, size)?.fill(0);
+        Ok(start)
+    }
+
+    /// A place of `size` bytes at the back, with what is there.
+    pub(super) fn claim_back(&mut self, size: usize) -> Result<usize, MarshalError> {
         let start = self.end.checked_sub(size).ok_or(MarshalError::TooLarge)?;
         let start = start & !(ALIGN - 1);
         if start < self.used {
             return Err(MarshalError::TooLarge);
         }
         self.end = start;
-        self.slice(start, size)?.fill(0);
         Ok(start)
     }
 

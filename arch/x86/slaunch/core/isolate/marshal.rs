@@ -184,7 +184,7 @@ impl Prepared {
                 }
                 Param::Buffer => (area.back(offered)?, Some(offered)),
                 Param::NameBuffer => {
-                    let offset = area.back(offered)?;
+                    let offset = area.claim_back(offered)?;
                     area.copy_name(caller, to, offset, offered)?;
                     (offset, Some(offered))
                 }
@@ -240,6 +240,11 @@ impl Prepared {
                     let size = usize::try_from(size).unwrap_or(0);
                     caller.write(output.to, all.get(..size).unwrap_or(all));
                 }
+                // What is behind its end is nobody's.
+                Param::NameBuffer => {
+                    let size = size_of_name(all).unwrap_or(all.len());
+                    caller.write(output.to, all.get(..size).unwrap_or(all));
+                }
                 _ => caller.write(output.to, all),
             }
         }
@@ -271,7 +276,7 @@ impl Prepared {
         let is_name = matches!(param, Param::NameBuffer);
         if is_name && !too_small && buffer.to != 0 {
             let name = slice_at(area, buffer.offset, buffer.size).unwrap_or(&[]);
-            if !has_end(name) {
+            if size_of_name(name).is_none() {
                 return Err(Abort::Output("name without an end", offered, now));
             }
         }
@@ -296,7 +301,8 @@ impl Prepared {
     }
 }
 
-/// Whether there is a zero in a name.
-fn has_end(name: &[u8]) -> bool {
-    Records::<2>::new(name).any(|letter| letter == [0; 2])
+/// The size of a name with the zero at its end; none if there is no zero.
+fn size_of_name(name: &[u8]) -> Option<usize> {
+    let end = Records::<2>::new(name).position(|letter| letter == [0; 2])?;
+    end.checked_add(1)?.checked_mul(2)
 }
