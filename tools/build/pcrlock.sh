@@ -5,6 +5,7 @@
 #
 # Debian 12 has none. That of Debian 13 is unpacked into the cache with the libraries it needs,
 # for no one but the tests: nothing is installed. With apt's check of signatures, as the kernel source.
+# Where there is no apt it is the system's own.
 
 set -eu -o pipefail
 . "$(dirname "$0")/lib.sh"
@@ -18,6 +19,7 @@ PACKAGES=(systemd libsystemd-shared libc6 libgcc-s1 libcap2 libcrypt1 libmount1 
 	libtss2-tcti-swtpm0t64)
 PLACE=$CACHE/pcrlock
 PROGRAM=$OUT/bin/systemd-pcrlock
+SYSTEM=/usr/lib/systemd/systemd-pcrlock
 
 # apt_there ARGUMENT...: apt for a system that has no package yet, so that it looks at what these need only.
 apt_there() {
@@ -48,6 +50,11 @@ main() {
 	local lib=$PLACE/root/usr/lib/x86_64-linux-gnu
 	mkdir -p "$CACHE/log" "$OUT/bin"
 	take_lock "$CACHE/pcrlock.lock" "make pcrlock"
+	if ! command -v apt-get > /dev/null; then
+		[ -x $SYSTEM ] || die "there is no $SYSTEM" "install systemd 255 or later, with its support of TPMs"
+		ln -sf $SYSTEM "$PROGRAM"
+		return
+	fi
 	[ -d "$PLACE/root" ] || fetch 9>&-
 	cat > "$PROGRAM.new" <<-END
 		#!/bin/sh
