@@ -227,6 +227,23 @@ fn boot_arguments(command: &mut Command, config: &Config, places: &Places<'_>) -
     Ok(())
 }
 
+/// The arguments for a window of `size` bytes with what is in `file`, which [`Machine::map_hidden`] maps, as this
+/// function of this PCI device.
+///
+/// The slot must have no function 0: nobody who enumerates the bus finds it then. As a master it does not stand in
+/// the way of a snapshot.
+///
+/// [`Machine::map_hidden`]: crate::Machine::map_hidden
+pub fn hidden(id: &str, size: u64, file: &Path, (device, function): (u32, u32)) -> [String; 4] {
+    let file = file.display();
+    [
+        "-object".into(),
+        format!("memory-backend-file,id={id},size={size:#x},share=on,mem-path={file}"),
+        "-device".into(),
+        format!("ivshmem-plain,memdev={id},master=on,addr={device:x}.{function}"),
+    ]
+}
+
 fn tpm_arguments(command: &mut Command, config: &Config, places: &Places<'_>) -> Result<()> {
     if let Some(tpm) = places.tpm {
         socket_client(command, "tpmctrl", tpm);
@@ -238,17 +255,7 @@ fn tpm_arguments(command: &mut Command, config: &Config, places: &Places<'_>) ->
         command.args(["-device", &format!("{device},tpmdev=tpm0")]);
     }
     if let Some(window) = places.crb {
-        command.arg("-object").arg(format!(
-            "memory-backend-file,id=crb,size={:#x},share=on,mem-path={}",
-            crb::SIZE,
-            window.display()
-        ));
-        // Function 1 of a slot without a function 0: nobody who enumerates the bus finds it. As a
-        // master it does not stand in the way of a snapshot.
-        let (device, function) = CRB_FUNCTION;
-        command.arg("-device").arg(format!(
-            "ivshmem-plain,memdev=crb,master=on,addr={device:x}.{function}"
-        ));
+        command.args(hidden("crb", crb::SIZE as u64, window, CRB_FUNCTION));
         let base = crb::registers::BASE;
         let control = u64::from(base) + crb::registers::CTRL_REQ as u64;
         let size = (crb::registers::LOCALITIES * crb::registers::PAGE) as u32;

@@ -377,8 +377,8 @@ impl Machine {
         &mut self.qemu
     }
 
-    /// Maps BAR 2 of a PCI device at this address before the machine runs. It must be a function of a slot that
-    /// has no function 0: firmware and kernel do not find it, and leave it there.
+    /// Maps a window of [`hidden`](crate::qemu::hidden) at this address before the machine runs. Firmware and kernel
+    /// do not find it, and leave it there.
     pub fn map_hidden(&mut self, slot: (u32, u32), address: u32) -> Result<()> {
         staging::map_hidden(&mut self.qemu.qtest, slot, address)
     }

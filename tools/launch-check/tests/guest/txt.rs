@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use drtm_vm::qemu::hidden;
 use drtm_vm::{Config, Machine, Outcome, TpmInterface};
 
 use crate::common::{built, Run, Slot};
@@ -31,23 +32,13 @@ fn errorcode() {
     put(0x110, 0xb001_8086);
 
     let job = config(Kernel::C, TpmInterface::Tis, "txt");
-    let (device, function) = SLOT;
-    let window = [
-        "-object".into(),
-        format!(
-            "memory-backend-file,id=txt,size={SIZE:#x},share=on,mem-path={}",
-            registers.path().display()
-        ),
-        "-device".into(),
-        format!("ivshmem-plain,memdev=txt,master=on,addr={device:x}.{function}"),
-    ];
     let config = Config {
-        cpu: "max,vendor=GenuineIntel,+smx,+invtsc,+tsc-adjust,x-force-features=on".into(),
+        cpu: job.cpu.replace("+skinit", "vendor=GenuineIntel,+smx"),
         // Reading through /dev/mem ends where RAM does: some of it is above 4 GiB.
         memory_mib: 3072,
         extra: [
             job.extra.clone(),
-            window.into(),
+            hidden("txt", SIZE, registers.path(), SLOT).into(),
             share("tool", &built("bin")).into(),
         ]
         .concat(),

@@ -110,13 +110,12 @@ impl Status {
             }
             Some(true) => self.judge_launch(),
         }
-        if let Ok(Some(txt)) = self.txt.clone() {
-            if txt.is_error {
-                self.trouble(
-                    format!("TXT.ERRORCODE {:#010x}: {}", txt.code, txt.meaning),
-                    txt.advice,
-                );
-            }
+        match self.txt.clone() {
+            Ok(Some(txt)) if txt.is_error => self.trouble(
+                format!("TXT.ERRORCODE {:#010x}: {}", txt.code, txt.meaning),
+                txt.advice,
+            ),
+            _ => {}
         }
         for file in std::mem::take(&mut self.facts.unreadable) {
             self.trouble(format!("{file} cannot be read"), "Only root may read it.");

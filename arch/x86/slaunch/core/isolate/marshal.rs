@@ -221,7 +221,7 @@ impl Prepared {
         if !success && !too_small {
             return Ok(());
         }
-        let size = self.check_size(too_small, area)?;
+        let (size, used) = self.check_size(too_small, area)?;
         if success {
             self.check_attributes(area)?;
         }
@@ -236,14 +236,8 @@ impl Prepared {
                 Param::Size => caller.write(output.to, &size.to_le_bytes()),
                 // The other outputs say nothing then.
                 _ if too_small => {}
-                Param::Buffer => {
-                    let size = usize::try_from(size).unwrap_or(0);
-                    caller.write(output.to, all.get(..size).unwrap_or(all));
-                }
-                // What is behind its end is nobody's.
-                Param::NameBuffer => {
-                    let size = size_of_name(all).unwrap_or(all.len());
-                    caller.write(output.to, all.get(..size).unwrap_or(all));
+                Param::Buffer | Param::NameBuffer => {
+                    caller.write(output.to, all.get(..used).unwrap_or(all));
                 }
                 _ => caller.write(output.to, all),
             }
@@ -251,19 +245,20 @@ impl Prepared {
         Ok(())
     }
 
-    /// The size that came back, if it can be; 0 without one.
-    fn check_size(&self, too_small: bool, area: &[u8]) -> Result<u64, Abort> {
+    /// The size that came back, if it can be, and how much of its buffer is for the caller: of a
+    /// name what comes before its end, and that. 0 without one.
+    fn check_size(&self, too_small: bool, area: &[u8]) -> Result<(u64, usize), Abort> {
         let params = params(self.service).unwrap_or(&[]);
         let outputs = || self.outputs.iter().zip(params);
         let sizes = outputs().find(|(_, param)| **param == Param::Size);
         let Some((size, _)) = sizes.filter(|(output, _)| output.to != 0) else {
-            return Ok(0);
+            return Ok((0, 0));
         };
         let now = u64_at(area, size.offset).unwrap_or(u64::MAX);
         let buffers =
             outputs().find(|(_, param)| matches!(param, Param::Buffer | Param::NameBuffer));
         let Some((buffer, param)) = buffers else {
-            return Ok(now);
+            return Ok((now, 0));
         };
         let offered = u64::try_from(buffer.size).unwrap_or(0);
         let most = match too_small {
@@ -276,11 +271,10 @@ impl Prepared {
         let is_name = matches!(param, Param::NameBuffer);
         if is_name && !too_small && buffer.to != 0 {
             let name = slice_at(area, buffer.offset, buffer.size).unwrap_or(&[]);
-            if size_of_name(name).is_none() {
-                return Err(Abort::Output("name without an end", offered, now));
-            }
+            let endless = Abort::Output("name without an end", offered, now);
+            return Ok((now, size_of_name(name).ok_or(endless)?));
         }
-        Ok(now)
+        Ok((now, usize::try_from(now).unwrap_or(0)))
     }
 
     /// Checks the attributes of a variable.

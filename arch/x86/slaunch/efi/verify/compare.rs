@@ -233,16 +233,9 @@ pub(crate) fn fill(bytes: &mut [u8], byte: u8) {
     }
 }
 
-/// Whether all of `bytes` are `byte`, one instruction for each unless there are 8 to 16: a canary.
+/// Whether all of `bytes` are `byte`, one instruction for each.
 #[inline(always)]
 pub(crate) fn filled(bytes: &[u8], byte: u8) -> bool {
-    if let (Some(first), Some(last), ..=16) = (bytes.first_chunk(), bytes.last_chunk(), bytes.len())
-    {
-        // These two overlap.
-        let wanted = u64::from_ne_bytes([byte; 8]);
-        let (first, last) = (u64::from_ne_bytes(*first), u64::from_ne_bytes(*last));
-        return (first ^ wanted) | (last ^ wanted) == 0;
-    }
     let different: u8;
     // SAFETY: Reads what `bytes` refers to. The direction flag is clear.
     unsafe {
